@@ -1,0 +1,53 @@
+"""Opens anything that makes masks: a checkpoint (with torch) or whatever the runtime opens (without)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fcn_edge.datasets import Dataset
+from fcn_edge.errors import UsageError
+from fcn_edge.labels import LabelSet
+from fcn_edge.scoring import Segment
+from runtime.segmenter import Segmenter
+from runtime.session import open_session
+
+CHECKPOINT_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Something opened that segments frames of any size."""
+
+    segment: Segment
+    labels: LabelSet
+    description: str
+
+
+@contextmanager
+def open_artifact(
+    model: Path, engine: str = "auto", precision: str = "auto", size_hw: tuple[int, int] | None = None
+) -> Iterator[Artifact]:
+    """A checkpoint (frames as they are, or stretched to `size_hw`), an ONNX file or a bundle; raises ModelError."""
+    if model.suffix == CHECKPOINT_SUFFIX:
+        from fcn_edge.training.checkpoint import load_checkpoint
+        from fcn_edge.training.evaluate import CheckpointSession
+
+        checkpoint = load_checkpoint(model)
+        yield Artifact(CheckpointSession(checkpoint, size_hw).segment, checkpoint.labels, "torch, float32")
+    else:
+        with open_session(model, engine, precision) as session:
+            yield Artifact(
+                Segmenter(session).segment, session.facts.labels, f"{session.device}, {session.facts.precision}"
+            )
+
+
+def require_same_classes(labels: LabelSet, dataset: Dataset, model: Path) -> None:
+    """Raises UsageError unless the model's classes are the dataset's."""
+    if labels.names != dataset.labels.names:
+        raise UsageError(
+            f"{model}: wanted a model of the {len(dataset.labels)} classes {', '.join(dataset.labels.names)}, "
+            f"found {len(labels)} ({', '.join(labels.names)}); use the data it was trained for"
+        )

@@ -1,0 +1,110 @@
+"""The command-line door: finds each verb's room by name, and turns what went wrong into one line and an exit code.
+
+A verb's module is imported only when the verb is used, so `fcn-edge run` never loads torch, and a missing library names
+the extra that brings it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from fcn_edge import __version__
+from fcn_edge.errors import FcnEdgeError, OutputError, UsageError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb lives, what brings its libraries, and what `fcn-edge --help` says of it."""
+
+    module: str
+    extra: str
+    summary: str
+
+
+VERBS = {
+    "train": Verb("fcn_edge.training.cli", "train", "Train an FCN on labelled pictures."),
+    "eval": Verb("export.cli", "export", "Score a checkpoint, an ONNX file or a bundle on labelled pictures."),
+    "export": Verb("export.cli", "export", "Turn a checkpoint into a bundle of scored ONNX files."),
+    "run": Verb("runtime.cli", "desktop", "Segment a video, pictures or a camera."),
+    "bench": Verb("runtime.cli", "desktop", "Measure a model's latency on this machine."),
+    "demo": Verb("export.demo", "train,export", "Train, export, run and measure on data that it makes itself."),
+}
+
+INTERRUPTED = 130
+
+
+class Door(click.Group):
+    """A group whose verbs are known by name and loaded when used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        verb = VERBS.get(cmd_name)
+        return _load(cmd_name, verb) if verb else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+
+def _load(name: str, verb: Verb) -> click.Command:
+    try:
+        command = getattr(importlib.import_module(verb.module), f"{name}_command")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] in ("fcn_edge", "calibration", "export", "runtime"):
+            raise
+        raise UsageError(
+            f"{name} wanted the package {error.name}, found none; install it: pip install 'fcn-edge[{verb.extra}]'"
+        ) from None
+    assert isinstance(command, click.Command)
+    return command
+
+
+@click.command(cls=Door, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, message="fcn-edge %(version)s")
+def door() -> None:
+    """From labelled pictures to a live mask on the device, with the proof beside it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; the exit code: 0 done, 2 usage, 3 source, 4 model, 5 output, 130 interrupted. Our bugs raise."""
+    try:
+        result = door.main(
+            args=None if arguments is None else list(arguments), prog_name="fcn-edge", standalone_mode=False
+        )
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return UsageError.exit_code
+    except click.ClickException as error:
+        return _told(_one_line(error), UsageError.exit_code)
+    except FcnEdgeError as error:
+        return _told(str(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _told("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output is gone; say nothing more to it
+        return _told("wanted to write to standard output, found its reader gone", OutputError.exit_code)
+
+
+def _told(message: str, code: int) -> int:
+    print(f"fcn-edge: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return code
+
+
+def _one_line(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f"; see {context.command_path} --help" if context else ""
+    return error.format_message().rstrip(".") + hint
+
+
+if __name__ == "__main__":
+    sys.exit(main())

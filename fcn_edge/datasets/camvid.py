@@ -1,0 +1,36 @@
+"""CamVid as the SegNet tutorial lays it out: SPLIT/x.jpg or .png, SPLITannot/x.png and classes.json in one folder.
+
+Source: Brostow, Fauqueur, Cipolla, "Semantic object classes in video", Pattern Recognition Letters 2009; the 11-class
+version of Badrinarayanan, Kendall, Cipolla (SegNet, TPAMI 2017). Without classes.json, that version's classes hold.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fcn_edge.datasets.labelled import LabelledFiles, matched_masks
+from fcn_edge.errors import SourceError
+from fcn_edge.images import list_images
+from fcn_edge.labels import LabelSet, read_classes
+
+CAMVID_11 = LabelSet(
+    names=(
+        *("sky", "building", "pole", "road", "pavement", "tree"),
+        *("sign_symbol", "fence", "car", "pedestrian", "bicyclist"),
+    ),
+    palette=(
+        *((128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0)),
+        *((192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192)),
+    ),
+)
+CAMVID_11_VOID = 11
+
+
+def open_camvid(root: Path, split: str) -> LabelledFiles:
+    """One split (train, val, test); raises SourceError naming what is missing."""
+    classes = root / "classes.json"
+    labels, ignore_index = read_classes(classes) if classes.exists() else (CAMVID_11, CAMVID_11_VOID)
+    image_paths = tuple(list_images(root / split))
+    if not image_paths:
+        raise SourceError(f"wanted the pictures of {split}, found none in {root / split}; check the folder and --split")
+    return LabelledFiles(labels, image_paths, matched_masks(image_paths, root / f"{split}annot"), ignore_index)

@@ -1,0 +1,109 @@
+"""What a dataset is to every stage: numbered pictures with masks and one label set.
+
+Readers of each layout stand beside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_edge.errors import SourceError
+from fcn_edge.images import read_image, read_mask
+from fcn_edge.labels import VOID, LabelSet
+
+
+class Dataset(Protocol):
+    """Numbered pictures, and masks where there are any."""
+
+    @property
+    def labels(self) -> LabelSet: ...
+
+    @property
+    def has_masks(self) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """What a report or an error calls picture `index`."""
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3) BGR uint8; raises SourceError if it cannot be read."""
+
+    def mask(self, index: int) -> NDArray[np.uint8]:
+        """(H, W) uint8 class ids, VOID (255) where unlabelled, of the picture's own size; raises SourceError."""
+
+    def digest(self) -> str:
+        """sha256 that changes when a picture or a mask does."""
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """A dataset of picture files and mask files, whatever the layout they were found in."""
+
+    labels: LabelSet
+    image_paths: tuple[Path, ...]
+    mask_paths: tuple[Path, ...]  # one per picture, or empty for pictures without labels
+    ignore_index: int = VOID  # the number that the mask files use for void
+
+    @property
+    def has_masks(self) -> bool:
+        return bool(self.mask_paths)
+
+    def __len__(self) -> int:
+        return len(self.image_paths)
+
+    def name(self, index: int) -> str:
+        return self.image_paths[index].name
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        return read_image(self.image_paths[index])
+
+    def mask(self, index: int) -> NDArray[np.uint8]:
+        if not self.mask_paths:
+            raise SourceError(f"wanted the mask of {self.image_paths[index]}, found none; this dataset has no labels")
+        return read_labelled_mask(self.mask_paths[index], self.labels, self.ignore_index)
+
+    def digest(self) -> str:
+        digest = hashlib.sha256()
+        for path in (*self.image_paths, *self.mask_paths):
+            digest.update(path.name.encode() + b"\0")
+            digest.update(_content(path))
+        return digest.hexdigest()
+
+
+def read_labelled_mask(path: Path, labels: LabelSet, ignore_index: int) -> NDArray[np.uint8]:
+    """A mask file with its void numbers (`ignore_index` and 255) turned into VOID; any other stray id is refused."""
+    mask = read_mask(path)
+    mask[mask == ignore_index] = VOID
+    stray = mask[(mask >= len(labels)) & (mask != VOID)]
+    if stray.size:
+        raise SourceError(
+            f"{path}: wanted class ids 0..{len(labels) - 1} or void ({ignore_index}), found {int(stray.min())} "
+            f"in {stray.size} pixels; mend the mask, or name the class in the dataset's class list"
+        )
+    return mask
+
+
+def matched_masks(image_paths: tuple[Path, ...], mask_folder: Path) -> tuple[Path, ...]:
+    """The mask of each picture: its name ending in .png, in another folder; raises SourceError if one is missing."""
+    mask_paths = tuple(mask_folder / f"{path.stem}.png" for path in image_paths)
+    missing = [path for path in mask_paths if not path.is_file()]
+    if missing:
+        raise SourceError(
+            f"wanted the mask {missing[0]}, found none ({len(missing)} of {len(mask_paths)} masks are missing); "
+            "add them or take their pictures out"
+        )
+    return mask_paths
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: wanted a readable file, found: {error.strerror}; check the path") from None

@@ -1,0 +1,99 @@
+"""Pictures and masks in files and in memory: reading, stretching to a model's size and back, colouring. Not videos."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# OpenCV reads this once, when it is first imported: a 17 kB PNG may otherwise unpack to gigabytes.
+MAX_PIXELS = 50_000_000
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what cannot be decoded is told once, by us
+
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+from fcn_edge.errors import SourceError, UsageError  # noqa: E402
+from fcn_edge.labels import LabelSet  # noqa: E402
+
+try:
+    import cv2
+except ImportError:
+    raise UsageError(
+        "wanted OpenCV (cv2), found none; install it: pip install 'fcn-edge[desktop]' (a Jetson has JetPack's)"
+    ) from None
+
+from fcn_edge.palette_png import decode_palette_png  # noqa: E402
+
+IMAGE_SUFFIXES = frozenset(".jpg .jpeg .png .bmp .webp .tif .tiff .ppm .pgm .gif .avif .jp2".split())
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The picture files right in a folder, sorted by name; raises SourceError if there is no such folder."""
+    if not folder.is_dir():
+        raise SourceError(f"wanted a folder of pictures, found no folder {folder}; check the path")
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """One picture as (H, W, 3) BGR uint8, exactly what `cv2.imread(path, IMREAD_COLOR)` gives, up to 50 megapixels."""
+    return _decoded(path, cv2.IMREAD_COLOR)
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """One mask as (H, W) uint8, the numbers in the file: 8-bit grey values, or the indices of a palette PNG."""
+    indices = decode_palette_png(_read_bytes(path))
+    mask = _decoded(path, cv2.IMREAD_UNCHANGED) if indices is None else indices
+    if mask.ndim != 2 or mask.dtype != np.uint8:
+        found = f"{mask.shape[2]} channels" if mask.ndim == 3 else f"{mask.dtype} values"
+        raise SourceError(
+            f"{path}: wanted a mask of one 8-bit class id a pixel, found {found}; save class ids, not colours"
+        )
+    return mask
+
+
+def _decoded(path: Path, flags: int) -> NDArray[np.uint8]:
+    # imread and not imdecode: they differ on cut files, and a picture is what imread gives.
+    empty = not _read_bytes(path, 1)
+    try:
+        image = None if empty else cv2.imread(str(path), flags)
+    except cv2.error:
+        image = None  # over the limit of pixels
+    if image is None:
+        what = "an empty file" if empty else "none that OpenCV can decode (damaged, unknown, or over 50 megapixels)"
+        raise SourceError(f"{path}: wanted a picture, found {what}; convert it or leave it out")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise SourceError(
+            f"{path}: wanted at most 50 megapixels, found {image.shape[1]}x{image.shape[0]}; scale it down"
+        )
+    return np.asarray(image)
+
+
+def _read_bytes(path: Path, count: int = -1) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as error:
+        raise SourceError(f"{path}: wanted a readable file, found: {error.strerror}; check the path") from None
+
+
+def fit_frame(frame: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """A frame (H, W, 3) stretched bilinearly to a model's size; the frame itself where the size is right already.
+
+    The one way in for evaluation, calibration and runtime alike, so that all three see the same pixels.
+    """
+    if frame.shape[:2] == size_hw:
+        return frame
+    return np.asarray(cv2.resize(frame, size_hw[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def restore_mask(mask: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """The way back: a mask (h, w) brought to the frame's size by nearest neighbour, pixel centres aligned."""
+    if mask.shape == size_hw:
+        return mask
+    return np.asarray(cv2.resize(mask, size_hw[::-1], interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+
+
+def colourise(mask: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.uint8]:
+    """The (H, W, 3) BGR picture of a (H, W) mask in its palette; void is black."""
+    return labels.colours_bgr()[mask]

@@ -1,0 +1,126 @@
+"""From a dataset to batches of tensors: reproducible shuffling and augmentation, and a survey of the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from fcn_edge.datasets import Dataset
+from fcn_edge.errors import SourceError
+from fcn_edge.progress import tracked
+from fcn_edge.training.augment import Augmentation
+
+
+def class_pixels(dataset: Dataset) -> NDArray[np.int64]:
+    """Labelled pixels of each class; every mask is read for it, so a bad one is found now and not in epoch 7."""
+    counts = np.zeros(256, np.int64)
+    for index in tracked(range(len(dataset)), "reading masks", len(dataset)):
+        counts += np.bincount(dataset.mask(index).ravel(), minlength=256)
+    pixels = counts[: len(dataset.labels)]
+    if not pixels.any():
+        raise SourceError("wanted labelled pixels, found every mask void; check the masks and the class list")
+    return pixels
+
+
+def class_weights(pixels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Weights of the loss: the inverse root of each class's share, 1 at the median class, within 1/4 .. 4.
+
+    The root, because full inverse shares cost the large classes more IoU than they give the rare ones.
+    """
+    share = pixels / pixels.sum()
+    weights = np.ones_like(share)
+    present = share > 0
+    weights[present] = np.sqrt(np.median(share[present]) / share[present])
+    return np.asarray(np.clip(weights, 0.25, 4.0), np.float32)
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Yields (epoch, index), shuffled anew each epoch: a resumed run sees what an unbroken one would have seen."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed, self.epoch = count, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:  # Lightning calls this
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+        return iter([(self.epoch, int(index)) for index in order])
+
+
+@dataclass(frozen=True)
+class TrainingCrops(TorchDataset[tuple[Tensor, Tensor]]):
+    """Augmented crops: (h, w, 3) BGR uint8 and (h, w) int64, a function of (seed, epoch, index) alone."""
+
+    dataset: Dataset
+    crop_hw: tuple[int, int]
+    seed: int
+    augment: Augmentation = field(default_factory=Augmentation)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, index = key
+        image, mask = labelled_picture(self.dataset, index)
+        image, mask = self.augment(image, mask, self.crop_hw, np.random.default_rng((self.seed, epoch, index)))
+        return torch.from_numpy(image), torch.from_numpy(mask).long()
+
+
+@dataclass(frozen=True)
+class WholePictures(TorchDataset[tuple[Tensor, Tensor]]):
+    """Validation pictures as they are: (H, W, 3) BGR uint8 and (H, W) uint8."""
+
+    dataset: Dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image, mask = labelled_picture(self.dataset, index)
+        return torch.from_numpy(image), torch.from_numpy(mask)
+
+
+def labelled_picture(dataset: Dataset, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One picture with its mask; raises SourceError where their sizes differ."""
+    image, mask = dataset.image(index), dataset.mask(index)
+    if image.shape[:2] != mask.shape:
+        raise SourceError(
+            f"wanted picture and mask of one size, found {image.shape[:2]} and {mask.shape} for {dataset.name(index)}; "
+            "export the mask again at the picture's size"
+        )
+    return image, mask
+
+
+def training_batches(
+    dataset: Dataset, crop_hw: tuple[int, int], batch_size: int, seed: int, workers: int
+) -> DataLoader[Any]:
+    count = len(dataset)
+    return DataLoader(
+        TrainingCrops(dataset, crop_hw, seed),
+        batch_size=min(batch_size, count),
+        sampler=EpochSampler(count, seed),
+        num_workers=workers,
+        worker_init_fn=_single_threaded,
+        persistent_workers=workers > 0,
+        drop_last=True,  # a last batch of one picture would upset batch norm
+    )
+
+
+def validation_batches(dataset: Dataset, workers: int) -> DataLoader[Any]:
+    return DataLoader(
+        WholePictures(dataset), num_workers=workers, worker_init_fn=_single_threaded, persistent_workers=workers > 0
+    )
+
+
+def _single_threaded(_: int) -> None:
+    cv2.setNumThreads(0)  # the cores belong to the network

@@ -1,0 +1,164 @@
+"""What happens around the epochs: weight averaging, checkpoints, progress, Ctrl-C, the time limit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
+from torch import Tensor
+
+from fcn_edge.files import whole_file
+from fcn_edge.progress import progress, say
+from fcn_edge.training.checkpoint import Checkpoint, save_checkpoint
+from fcn_edge.training.segmentation import Segmentation
+
+BEST, LAST = "best.safetensors", "last.ckpt"
+
+
+class Stopped(Exception):
+    """The user asked for an end; raised between two steps."""
+
+
+def averaged_weights(decay: float) -> WeightAveraging:
+    """An exponential moving average whose decay warms up, so that short trainings profit too."""
+
+    def average(averaged: Tensor, current: Tensor, count: Any) -> Tensor:
+        warmed = min(decay, (1 + int(count)) / (10 + int(count)))
+        return averaged.lerp(current, 1 - warmed) if averaged.is_floating_point() else current
+
+    return WeightAveraging(avg_fn=average)
+
+
+class KeepBest(Callback):
+    """Scores each validation and keeps the checkpoint of the best mean IoU.
+
+    Stands before the weight averaging, whose hook of the same name takes the averaged weights away again.
+    """
+
+    def __init__(self, folder: Path, checkpoint: Checkpoint) -> None:
+        self.folder, self.checkpoint = folder, checkpoint
+
+    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, Segmentation)
+        scores = module.confusion.scores()
+        module.log("mean_iou", scores.mean_iou)
+        module.log("pixel_accuracy", scores.pixel_accuracy)
+        if scores.mean_iou > module.best_iou:
+            module.best_iou = scores.mean_iou
+            provenance = {**self.checkpoint.provenance, "epoch": trainer.current_epoch + 1}
+            checkpoint = replace(
+                self.checkpoint, network=module.network, scores=scores.to_json(), provenance=provenance
+            )
+            save_checkpoint(self.folder / BEST, checkpoint)
+
+
+class KeepLast(Callback):
+    """Saves all that a resumed run needs, before the first step and after every epoch; stands last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LAST
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if not self.path.exists():
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        with whole_file(self.path) as partial:
+            trainer.save_checkpoint(partial)
+
+
+class TimeLimit(Callback):
+    """Ends the training after the last epoch that fits into the limit."""
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, Segmentation)
+        self.elapsed_before = module.elapsed_s
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, Segmentation)
+        limit = module.config.max_minutes
+        if limit and module.elapsed_s + (module.elapsed_s - self.elapsed_before) / 2 > limit * 60:
+            trainer.should_stop = True
+
+
+class Told(Callback):
+    """A bar within the epoch, a line after it."""
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.context = progress(f"epoch {trainer.current_epoch + 1}", int(trainer.num_training_batches))
+        self.step = self.context.__enter__()
+        self.validated = False
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.step(f"loss {float(outputs['loss']):.3f}")
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, Segmentation)
+        self._close()
+        metrics = trainer.callback_metrics
+        parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", f"loss {float(metrics['loss']):.3f}"]
+        if self.validated:
+            parts.append(f"mean IoU {float(metrics['mean_iou']):.4f} (best {module.best_iou:.4f})")
+        say(", ".join([*parts, _time_left(module)]))
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.validated = True
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self.context.__exit__(None, None, None)
+
+
+def _time_left(module: Segmentation) -> str:
+    done = module.progress_now()
+    left_s = module.elapsed_s * (1 - done) / done if done else 0.0
+    return f"{left_s / 60:.1f} min left"
+
+
+class StopBetweenSteps(Callback):
+    """Ctrl-C or SIGTERM: the step under way is finished, then `Stopped` is raised. A second Ctrl-C ends at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            sys.stderr.flush()
+            os._exit(128 + number)
+        self.asked = True
+        say("stopping after this step; once more to stop at once")
+
+    def _raise_if_asked(self) -> None:
+        if self.asked:
+            raise Stopped
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self._raise_if_asked()
+
+    def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        self._raise_if_asked()

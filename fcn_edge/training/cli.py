@@ -1,0 +1,125 @@
+"""`fcn-edge train`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from fcn_edge.datasets import Dataset, open_dataset, require_masks
+from fcn_edge.errors import UsageError
+from fcn_edge.files import require_writable, write_json
+from fcn_edge.metrics import Scores
+from fcn_edge.options import SIZE
+from fcn_edge.progress import say
+from fcn_edge.report import print_scores
+from fcn_edge.training.callbacks import BEST, LAST
+from fcn_edge.training.network import FINAL_STRIDE, NetworkConfig
+from fcn_edge.training.segmentation import TrainingConfig
+from fcn_edge.training.trainer import train
+
+CONFIG_FILE = "config.json"
+
+NETWORK = {field.name for field in fields(NetworkConfig)} - {"num_classes"}
+TRAINING = {field.name for field in fields(TrainingConfig)}
+D = TrainingConfig()  # the defaults
+
+
+@click.command("train", epilog="Example: fcn-edge train camvid:data/camvid -o runs/camvid --epochs 60")
+@click.argument("data", metavar="KIND:FOLDER")
+@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--split", default="train", show_default=True, help="What to train on.")
+@click.option("--validation-split", default="val", show_default=True, help="What chooses the best checkpoint.")
+@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint, with its settings.")
+@click.option("--variant", type=click.Choice(list(FINAL_STRIDE)), default="fcn8s", show_default=True)
+@click.option("--width", type=float, default=0.25, show_default=True, help="Channels as a fraction of VGG16's.")
+@click.option("--fc-dim", type=int, default=512, show_default=True, help="Channels of fc6 and fc7; the paper has 4096.")
+@click.option("--norm", type=click.Choice(["none", "batch"]), default="batch", show_default=True)
+@click.option("--geometry", type=click.Choice(["same", "paper"]), default="same", show_default=True)
+@click.option("--at-once", is_flag=True, help="FCN-8s with scaled skips.")
+@click.option("--epochs", type=click.IntRange(1), default=D.epochs, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=D.batch_size, show_default=True)
+@click.option("--crop", "crop_hw", type=SIZE, default="x".join(map(str, D.crop_hw)), show_default=True)
+@click.option("--learning-rate", type=float, default=D.learning_rate, show_default=True)
+@click.option("--weight-decay", type=float, default=D.weight_decay, show_default=True)
+@click.option("--schedule", type=click.Choice(["one-cycle", "cosine"]), default=D.schedule, show_default=True)
+@click.option("--dropout", type=click.FloatRange(0, 0.99), default=D.dropout, show_default=True)
+@click.option(
+    "--averaging",
+    type=click.FloatRange(0, 0.99999),
+    default=D.averaging,
+    show_default=True,
+    help="Of weights; 0: none.",
+)
+@click.option("--class-weights/--no-class-weights", default=D.class_weights, show_default=True)
+@click.option("--seed", type=int, default=D.seed, show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(0), default=D.workers, show_default=True, help="Processes that read pictures."
+)
+@click.option("--precision", type=click.Choice(["auto", "32", "bf16"]), default=D.precision, show_default=True)
+@click.option("--validate-every", type=click.IntRange(1), default=D.validate_every, show_default=True, help="Epochs.")
+@click.option(
+    "--max-minutes", type=click.FloatRange(0, min_open=True), help="Anneal the schedule to end within this time."
+)
+@click.pass_context
+def train_command(
+    ctx: click.Context, /, data: str, folder: Path, split: str, validation_split: str, resume: bool, **settings: Any
+) -> None:
+    """Train an FCN on labelled pictures: best.safetensors, last.ckpt and logs/ in the run's folder.
+
+    KIND:FOLDER is camvid:FOLDER, folder:FOLDER or synthetic: (drawn by fcn-edge itself).
+    """
+    settings = _resumed(ctx, folder, settings) if resume else _fresh(folder, settings)
+    training = require_masks(open_dataset(data, split), data)
+    validation = require_masks(open_dataset(data, validation_split), data)
+    network = NetworkConfig(num_classes=len(training.labels), **{key: settings[key] for key in NETWORK})
+    config = TrainingConfig(**{key: settings[key] for key in TRAINING})
+    _require_same_labels(training, validation)
+    require_writable(folder)
+    write_json(folder / CONFIG_FILE, {"data": data, **asdict(network), **asdict(config)})
+    origin = {"data": data, "split": split, "validation_split": validation_split}
+    result = train(network, config, (training, validation), folder, origin)
+    if result.checkpoint is None:
+        say(f"stopped; {folder / LAST} holds the last whole epoch, go on with the same command and --resume")
+        return
+    print_scores({validation_split: Scores(**result.checkpoint.scores)}, f"{folder / BEST}, {len(validation)} pictures")
+
+
+def _fresh(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    if (folder / LAST).exists():
+        raise UsageError(
+            f"wanted a new run, found one in {folder}; add --resume to go on with it, or choose another -o"
+        )
+    return settings
+
+
+def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The run's own settings, changed by what stands on the command line; the network cannot change."""
+    if not (folder / LAST).is_file():
+        raise UsageError(f"wanted a run to resume, found no {LAST} in {folder}; leave --resume out to start one")
+    stored = _stored_settings(folder / CONFIG_FILE)
+    given = {key for key in settings if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE}
+    changed = sorted(key for key in given & NETWORK if settings[key] != stored[key])
+    if changed:
+        raise UsageError(
+            f"wanted the network of {folder}, found another {', '.join(changed)}; leave them out, or choose another -o"
+        )
+    return {**stored, **{key: settings[key] for key in given}}
+
+
+def _stored_settings(path: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored["crop_hw"] = tuple(stored["crop_hw"])
+        return {key: stored[key] for key in NETWORK | TRAINING}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"wanted the settings of the run in {path}, found: {error!r}; start a new run") from None
+
+
+def _require_same_labels(training: Dataset, validation: Dataset) -> None:
+    if training.labels != validation.labels:
+        raise UsageError("wanted one class list for training and validation, found two; use one dataset")

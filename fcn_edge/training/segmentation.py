@@ -1,0 +1,136 @@
+"""One step of training and one of validation, for Lightning: loss, optimiser, learning rate, confusion matrix."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning import LightningModule
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fcn_edge.errors import ModelError
+from fcn_edge.labels import VOID
+from fcn_edge.metrics import ConfusionMatrix
+from fcn_edge.training.checkpoint import Checkpoint
+from fcn_edge.training.network import channels_last
+from fcn_edge.training.schedule import learning_rate, training_progress
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train; stored in every checkpoint."""
+
+    epochs: int = 40
+    batch_size: int = 8
+    crop_hw: tuple[int, int] = (352, 480)  # multiples of 32 waste nothing on padding
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    schedule: str = "one-cycle"  # or cosine
+    dropout: float = 0.1  # after fc6 and fc7; the paper's 0.5 starves a narrow fc_dim
+    averaging: float = 0.995  # decay of the averaged weights that are validated and kept; 0 keeps the last ones
+    class_weights: bool = True
+    seed: int = 0
+    workers: int = 1
+    precision: str = "auto"  # 32, bf16, or what the machine is quick at
+    validate_every: int = 1  # epochs
+    max_minutes: float | None = None  # anneals the schedule to end in this time, whole epochs
+
+
+class Segmentation(LightningModule):
+    """The network under training."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, config: TrainingConfig, weights: NDArray[np.float32], total_steps: int
+    ) -> None:
+        super().__init__()
+        self.network = channels_last(checkpoint.network)
+        self.preprocessing = checkpoint.preprocessing
+        self.config = config
+        self.names = checkpoint.labels.names
+        self.total_steps = total_steps
+        self.class_weights: Tensor
+        self.register_buffer("class_weights", torch.from_numpy(weights), persistent=False)
+        self.elapsed_s = 0.0  # over all the runs of a resumed training
+        self.best_iou = -1.0
+        self.confusion = ConfusionMatrix(self.names)
+        for drop in (self.network.drop6, self.network.drop7):
+            drop.p = config.dropout
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; biases and batch norm are not decayed, as usual since Goyal et al. 2017."""
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.config.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.config.learning_rate, fused=True)
+
+    def progress_now(self) -> float:
+        limit = self.config.max_minutes
+        return training_progress(self.global_step, self.total_steps, self.elapsed_s, limit * 60 if limit else None)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        self.batch_started = time.monotonic()
+        factor = learning_rate(self.config.schedule, self.progress_now())
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.config.learning_rate * factor
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        frames, masks = batch
+        scores = self.network(self.preprocessing.normalise(frames))
+        # Contiguous first: softmax over the strided class axis of a channels-last map is several times slower.
+        loss = functional.cross_entropy(scores.contiguous().float(), masks, self.class_weights, ignore_index=VOID)
+        loss = loss if (masks != VOID).any() else scores.sum() * 0  # a crop of nothing but void teaches nothing
+        if not torch.isfinite(loss):
+            raise ModelError(
+                f"wanted a finite loss, found {loss.item()} in epoch {self.current_epoch}; "
+                "lower --learning-rate and resume from the last checkpoint"
+            )
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(frames))
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.elapsed_s += time.monotonic() - self.batch_started
+
+    def on_validation_epoch_start(self) -> None:
+        self.confusion = ConfusionMatrix(self.names)
+        self.validation_started = time.monotonic()
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        frames, masks = batch
+        predicted = self.network(self.preprocessing.normalise(frames)).argmax(1).to(torch.uint8)
+        for truth, prediction in zip(masks.cpu().numpy(), predicted.cpu().numpy(), strict=True):
+            self.confusion.update(truth, prediction)
+
+    def on_validation_epoch_end(self) -> None:
+        self.elapsed_s += time.monotonic() - self.validation_started
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["elapsed_s"], checkpoint["best_iou"] = self.elapsed_s, self.best_iou
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.elapsed_s, self.best_iou = checkpoint["elapsed_s"], checkpoint["best_iou"]
+
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+def quick_precision(precision: str) -> Precision:
+    """Lightning's name for 32, bf16 or auto: half precision only where the hardware multiplies it natively."""
+    if precision != "auto":
+        return "bf16-mixed" if precision == "bf16" else "32-true"
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # torch >= 2.11
+    native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
+    return "bf16-mixed" if native else "32-true"
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Weights that training moves; the fixed bilinear kernel is none."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)

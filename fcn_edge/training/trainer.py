@@ -1,0 +1,161 @@
+"""Training from a dataset to a scored checkpoint. Lightning runs the loop; `segmentation.py` is a step of it."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning import Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from fcn_edge import __version__
+from fcn_edge.datasets import Dataset
+from fcn_edge.errors import ModelError, SourceError
+from fcn_edge.files import require_writable, writing
+from fcn_edge.progress import say
+from fcn_edge.scoring import score
+from fcn_edge.training.batches import class_pixels, class_weights, training_batches, validation_batches
+from fcn_edge.training.callbacks import (
+    BEST,
+    LAST,
+    KeepBest,
+    KeepLast,
+    StopBetweenSteps,
+    Stopped,
+    TimeLimit,
+    Told,
+    averaged_weights,
+)
+from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from fcn_edge.training.evaluate import CheckpointSession
+from fcn_edge.training.network import FCN, NetworkConfig
+from fcn_edge.training.segmentation import Segmentation, TrainingConfig, parameter_count, quick_precision
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run left behind; `checkpoint` is None when it was stopped before its end."""
+
+    folder: Path
+    checkpoint: Checkpoint | None
+    epochs_done: int
+
+
+def train(
+    network_config: NetworkConfig,
+    config: TrainingConfig,
+    data: tuple[Dataset, Dataset],
+    folder: Path,
+    origin: dict[str, Any],
+) -> TrainingResult:
+    """Train on the first dataset, validate on the second; `folder` gets best.safetensors, last.ckpt and logs/.
+
+    Goes on from `folder/last.ckpt` where there is one. `origin` (names of the data, say) goes into the checkpoint.
+    Raises SourceError for unusable data, OutputError for an unwritable folder, ModelError when the loss is not finite.
+    """
+    training, validation = data
+    require_writable(folder)
+    pixels = class_pixels(training)
+    class_pixels(validation)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    fresh = Checkpoint(FCN.from_config(network_config), training.labels, provenance=_provenance(config, data, origin))
+    module = _module(fresh, config, pixels, len(training))
+    say(f"training {network_config.variant}, {parameter_count(fresh.network):,} weights, on {len(training)} pictures")
+    epochs_done = _fit(module, fresh, config, data, folder)
+    if epochs_done is None or not (folder / BEST).exists():
+        return TrainingResult(folder, None, epochs_done or 0)
+    return TrainingResult(folder, _scored_in_float32(folder / BEST, validation), epochs_done)
+
+
+def _module(fresh: Checkpoint, config: TrainingConfig, pixels: Any, pictures: int) -> Segmentation:
+    weights = class_weights(pixels) if config.class_weights else np.ones(len(pixels), np.float32)
+    steps_per_epoch = pictures // min(config.batch_size, pictures)
+    return Segmentation(fresh, config, weights, config.epochs * steps_per_epoch)
+
+
+def _fit(
+    module: Segmentation, fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Dataset], folder: Path
+) -> int | None:
+    """Runs Lightning; the number of epochs done, or None when the user stopped it."""
+    stop = StopBetweenSteps()
+    callbacks = [stop, KeepBest(folder, fresh), TimeLimit(), Told(), KeepLast(folder)]
+    if config.averaging:
+        callbacks.insert(2, averaged_weights(config.averaging))
+    batches = training_batches(data[0], config.crop_hw, config.batch_size, config.seed, config.workers)
+    last = folder / LAST
+    try:
+        with _quiet_lightning(), writing(folder), stop.listening(), _one_line_worker_errors():
+            trainer = _trainer(config, callbacks, folder)
+            trainer.fit(
+                module, batches, validation_batches(data[1], config.workers), ckpt_path=last if last.exists() else None
+            )
+    except Stopped:
+        return None
+    return int(trainer.current_epoch)
+
+
+def _trainer(config: TrainingConfig, callbacks: list[Any], folder: Path) -> Trainer:
+    csv = CSVLogger(folder, name="logs")
+    return Trainer(
+        max_epochs=config.epochs,
+        devices=1,
+        precision=quick_precision(config.precision),
+        callbacks=callbacks,
+        logger=[csv, TensorBoardLogger(folder, name="logs", version=csv.version)],
+        check_val_every_n_epoch=config.validate_every,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the sampler is ours
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,  # ours are KeepBest and KeepLast
+        log_every_n_steps=1,
+        deterministic="warn" if torch.cuda.is_available() else False,
+    )
+
+
+def _scored_in_float32(path: Path, validation: Dataset) -> Checkpoint:
+    """The best checkpoint with the scores that `eval` gives too; training may have validated in half precision."""
+    checkpoint = load_checkpoint(path)
+    scores = score(CheckpointSession(checkpoint).segment, validation, "scoring the best checkpoint")
+    scored = replace(checkpoint, scores=scores.to_json())
+    save_checkpoint(path, scored)
+    return scored
+
+
+def _provenance(config: TrainingConfig, data: tuple[Dataset, Dataset], origin: dict[str, Any]) -> dict[str, Any]:
+    versions = {"fcn_edge": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    digests = {"training": data[0].digest(), "validation": data[1].digest()}
+    return {**origin, "config": asdict(config), "data_sha256": digests, "versions": versions}
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning's hints are for its own users; ours are told what matters by `Told`."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+@contextmanager
+def _one_line_worker_errors() -> Iterator[None]:
+    """An error that crossed from a loader's process carries its traceback as text; its last line is the message."""
+    try:
+        yield
+    except (SourceError, ModelError) as error:
+        message = str(error).strip().splitlines()[-1]
+        raise type(error)(message.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from None

@@ -1,0 +1,75 @@
+"""Latency of a model on this machine in a closed loop: as fast as it can go, one frame at a time, after a warm-up."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_edge.progress import progress
+from runtime.latency import summarise
+from runtime.segmenter import Segmenter
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """How long to warm up and to measure; warm-up ends when both its limits are met."""
+
+    warmup_frames: int = 10
+    warmup_s: float = 1.0  # clocks, caches and thread pools settle within a second
+    frames: int = 200
+
+
+def bench(segmenter: Segmenter, frame: NDArray[np.uint8], config: BenchConfig) -> dict[str, Any]:
+    """Milliseconds per stage over `config.frames` passes of one frame (H, W, 3) BGR; `total` is their sum."""
+    _warm_up(segmenter, frame, config)
+    samples: dict[str, list[float]] = {}
+    with progress("measuring", config.frames) as step:
+        started = perf_counter()
+        for _ in range(config.frames):
+            times = segmenter(frame).times_ms
+            for stage, value in {**times, "total": sum(times.values())}.items():
+                samples.setdefault(stage, []).append(value)
+            step()
+        seconds = perf_counter() - started
+    return {
+        "stages_ms": {stage: summarise(values) for stage, values in samples.items()},
+        "fps": config.frames / seconds,
+        "frame_hw": list(frame.shape[:2]),
+        "model_hw": list(segmenter.session.facts.size_hw),
+        "precision": segmenter.session.facts.precision,
+        "device": segmenter.session.device,
+        "machine": machine(),
+    }
+
+
+def _warm_up(segmenter: Segmenter, frame: NDArray[np.uint8], config: BenchConfig) -> None:
+    started, done = perf_counter(), 0
+    while done < config.warmup_frames or perf_counter() - started < config.warmup_s:
+        segmenter(frame)
+        done += 1
+
+
+def machine() -> dict[str, Any]:
+    """What figures must be read with: processor, the cores this process may use, system, Python."""
+    return {
+        "processor": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model")))
+    return next(names, platform.processor() or platform.machine())

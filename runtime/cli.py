@@ -1,0 +1,113 @@
+"""`fcn-edge run` and `fcn-edge bench`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import click
+
+from fcn_edge.datasets.street import draw_street
+from fcn_edge.files import write_json
+from fcn_edge.options import SIZE
+from fcn_edge.progress import say
+from fcn_edge.report import console
+from runtime.bench import BenchConfig, bench
+from runtime.latency import latency_table
+from runtime.overlay import VIEWS
+from runtime.segmenter import Segmenter
+from runtime.session import ENGINES, open_session
+from runtime.sinks import SinkContext, open_sink
+from runtime.source import open_source
+from runtime.stream import Interrupt, StreamReport, run_stream
+
+MODEL = click.Path(path_type=Path)
+
+
+@click.command("run", epilog="Example: fcn-edge run drive.mp4 out.mkv masks/%06d.png --model bundle")
+@click.argument("source")
+@click.argument("sinks", nargs=-1, metavar="[SINK ...]")
+@click.option("-m", "--model", type=MODEL, required=True, help="A bundle or an ONNX file.")
+@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
+@click.option("--precision", default="auto", show_default=True, help="Which file of the bundle.")
+@click.option("--threads", type=click.IntRange(1), help="Of the engine; default: all cores.")
+@click.option(
+    "--view",
+    type=click.Choice(VIEWS),
+    default="overlay",
+    show_default=True,
+    help="What videos, JPEGs and the window show.",
+)
+@click.option(
+    "--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="The mask's share of the overlay."
+)
+def run_command(
+    source: str,
+    sinks: tuple[str, ...],
+    model: Path,
+    engine: str,
+    precision: str,
+    threads: int | None,
+    view: str,
+    alpha: float,
+) -> None:
+    """Segment SOURCE into every SINK, with a latency table at the end.
+
+    SOURCE: a video file, a picture, a folder of pictures, or a camera (0, /dev/video0).
+    SINK: display://, out.mkv, out.mp4, masks/%06d.png, frames/%06d.jpg, json:-, json:FILE or null: (the default).
+    """
+    interrupt = Interrupt()
+    with ExitStack() as stack:
+        stack.enter_context(interrupt.listening())
+        frames = stack.enter_context(closing(open_source(source)))
+        session = stack.enter_context(open_session(model, engine, precision, threads))
+        say(f"model {model}: {session.facts.precision} on {session.device}")
+        context = SinkContext(session.facts.labels, view, alpha, frames.rate)
+        opened = [stack.enter_context(closing(open_sink(sink, context))) for sink in sinks or ("null:",)]
+        report = run_stream(frames, Segmenter(session), opened, interrupt)
+    _tell(report)
+
+
+def _tell(report: StreamReport) -> None:
+    bad = f", {report.bad} bad left out" if report.bad else ""
+    dropped = f", {report.dropped} dropped" if report.dropped else ""
+    say(f"{report.segmented} of {report.received} frames segmented{bad}{dropped}, {report.fps:.1f} fps")
+    if report.segmented:
+        console(stderr=True).print(latency_table(report.times.summary(), "milliseconds per frame"))
+
+
+@click.command("bench", epilog="Example: fcn-edge bench bundle --precision int8-cpu")
+@click.argument("model", type=MODEL)
+@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
+@click.option("--precision", default="auto", show_default=True, help="Which file of the bundle.")
+@click.option("--threads", type=click.IntRange(1), help="Of the engine; default: all cores.")
+@click.option("--frame", "frame_hw", type=SIZE, help="Size of the camera's frames; default: the model's.")
+@click.option("--frames", type=click.IntRange(1), default=BenchConfig.frames, show_default=True, help="Measured.")
+@click.option("--warmup", type=click.FloatRange(0), default=BenchConfig.warmup_s, show_default=True, help="Seconds.")
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path), help="Also write the figures to this file; - for stdout."
+)
+def bench_command(
+    model: Path,
+    engine: str,
+    precision: str,
+    threads: int | None,
+    frame_hw: tuple[int, int] | None,
+    frames: int,
+    warmup: float,
+    json_path: Path | None,
+) -> None:
+    """Measure MODEL's latency on this machine: a closed loop over one drawn frame, after a warm-up."""
+    with open_session(model, engine, precision, threads) as session:
+        frame, _ = draw_street(0, size_hw=frame_hw or session.facts.size_hw)
+        figures = bench(Segmenter(session), frame, BenchConfig(warmup_s=warmup, frames=frames))
+    height, width = figures["frame_hw"]
+    where = f"{figures['device']}, {figures['machine']['processor']}"
+    title = f"{model} ({figures['precision']}), frames {height}x{width}, {where}"
+    if str(json_path) == "-":
+        click.echo(json.dumps(figures))
+        return
+    console().print(latency_table(figures["stages_ms"], f"{title}: {figures['fps']:.1f} fps, milliseconds"))
+    if json_path is not None:
+        write_json(json_path, figures)

@@ -1,0 +1,48 @@
+"""Latency samples per stage, and the figures told of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+PERCENTILES = (50, 90, 95, 99)
+KEPT = 10_000  # samples per stage: the last minutes of a stream, in bounded memory
+
+
+class StageTimes:
+    """Milliseconds per stage, the newest `KEPT` of each, in the order in which the stages were first added."""
+
+    def __init__(self) -> None:
+        self.samples: dict[str, deque[float]] = {}
+
+    def add(self, times_ms: Mapping[str, float]) -> None:
+        for stage, value in times_ms.items():
+            self.samples.setdefault(stage, deque(maxlen=KEPT)).append(value)
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """stage -> n, mean, p50, p90, p95, p99, max, in milliseconds."""
+        return {stage: summarise(values) for stage, values in self.samples.items()}
+
+
+def summarise(values_ms: Iterable[float]) -> dict[str, float]:
+    """n, mean, percentiles (linear between samples) and maximum of at least one sample."""
+    values = np.fromiter(values_ms, np.float64)
+    figures: dict[str, float] = {"n": len(values), "mean": float(values.mean())}
+    for percentile, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
+        figures[f"p{percentile}"] = float(value)
+    return {**figures, "max": float(values.max())}
+
+
+def latency_table(summary: Mapping[str, Mapping[str, Any]], title: str) -> Table:
+    """A row per stage, milliseconds."""
+    columns = ["n", "mean", *(f"p{percentile}" for percentile in PERCENTILES), "max"]
+    table = Table("stage", *columns, title=title, title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for stage, figures in summary.items():
+        table.add_row(stage, str(int(figures["n"])), *(f"{figures[column]:.2f}" for column in columns[1:]))
+    return table

@@ -1,0 +1,114 @@
+"""The way of every frame: source, segmenter, sinks. Counts what came, what was segmented and what was bad."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import FrameType
+
+from fcn_edge.errors import SourceError
+from fcn_edge.progress import progress, say
+from runtime.latency import StageTimes
+from runtime.segmenter import Segmenter
+from runtime.sinks import Segmented, Sink, WindowClosed
+from runtime.source import Frame, FrameSource
+
+
+@dataclass
+class StreamReport:
+    """What a run did. received = segmented + bad + dropped."""
+
+    segmented: int = 0
+    bad: int = 0
+    dropped: int = 0
+    seconds: float = 0.0
+    times: StageTimes = field(default_factory=StageTimes)
+
+    @property
+    def received(self) -> int:
+        return self.segmented + self.bad + self.dropped
+
+    @property
+    def fps(self) -> float:
+        return self.segmented / self.seconds if self.seconds else 0.0
+
+
+class Interrupt:
+    """Ctrl-C and SIGTERM as a wish that the loop looks at; the second Ctrl-C ends the process at once."""
+
+    def __init__(self) -> None:
+        self.wished = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._wish) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _wish(self, number: int, frame: FrameType | None) -> None:
+        if self.wished:
+            sys.stderr.flush()
+            os._exit(128 + number)
+        self.wished = True
+        say("stopping after this frame; once more to stop at once")
+
+
+def run_stream(source: FrameSource, segmenter: Segmenter, sinks: Sequence[Sink], interrupt: Interrupt) -> StreamReport:
+    """Segment every frame of the source into every sink, until it ends, a window is closed or the user interrupts.
+
+    What the sinks write gets its final name when the run ends well, by the user's wish, or with the source; not when a
+    sink or the model fails. Closed they are always.
+    """
+    report = StreamReport()
+    with ExitStack() as stack:
+        for sink in sinks:
+            stack.enter_context(closing(sink))
+        with progress("segmenting", source.count) as step:
+            started = perf_counter()
+            try:
+                for frame, decode_ms in _timed(source):
+                    _segment(frame, decode_ms, segmenter, sinks, report)
+                    report.seconds = perf_counter() - started
+                    step(f"{report.fps:.1f} fps")
+                    if interrupt.wished:
+                        break
+            except WindowClosed:
+                pass
+            except SourceError:
+                _finish(sinks)  # what was segmented until the source failed is worth keeping
+                raise
+        _finish(sinks)
+    report.bad, report.dropped = source.bad, getattr(source, "dropped", 0)
+    return report
+
+
+def _finish(sinks: Sequence[Sink]) -> None:
+    for sink in sinks:
+        sink.finish()
+
+
+def _segment(frame: Frame, decode_ms: float, segmenter: Segmenter, sinks: Sequence[Sink], report: StreamReport) -> None:
+    result = segmenter(frame.image)
+    times_ms = {"decode": decode_ms, **result.times_ms}
+    segmented = Segmented(frame, result.mask, times_ms)
+    started = perf_counter()
+    for sink in sinks:
+        sink.write(segmented)
+    report.segmented += 1
+    report.times.add({**times_ms, "sinks": 1e3 * (perf_counter() - started)})
+
+
+def _timed(source: FrameSource) -> Iterator[tuple[Frame, float]]:
+    """Each frame with the milliseconds that were spent waiting for it."""
+    asked = perf_counter()
+    for frame in source:
+        yield frame, 1e3 * (perf_counter() - asked)
+        asked = perf_counter()
