@@ -1,0 +1,101 @@
+"""Small real things that many tests share: a labelled folder, a tiny checkpoint, a bundle made of it, the real data."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+
+from fcn_edge.datasets.street import draw_street
+from fcn_edge.datasets.synthetic import STREET_LABELS
+
+SIZE_HW = (64, 96)
+SPLITS = {"train": 6, "val": 4}
+
+Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder named by FCN_EDGE_DATA; without it the test is skipped (`realdata`)."""
+    folder = os.environ.get("FCN_EDGE_DATA")
+    if not folder:
+        pytest.skip("FCN_EDGE_DATA is not set")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def street_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `folder:` dataset of drawn streets, 64x96: 6 pictures of train, 4 of val."""
+    root = tmp_path_factory.mktemp("streets")
+    (root / "labels.json").write_text(json.dumps({"classes": STREET_LABELS.to_json()}))
+    for offset, (split, count) in enumerate(SPLITS.items()):
+        for index in range(count):
+            write_pair(root, split, f"{index:03d}", seed=1000 * offset + index)
+    return root
+
+
+def write_pair(root: Path, split: str, name: str, seed: int) -> None:
+    """One drawn picture and its mask in the layout of `folder:`."""
+    image, mask = draw_street(seed, size_hw=SIZE_HW)
+    for kind, content in (("images", image), ("masks", mask)):
+        (root / kind / split).mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(root / kind / split / f"{name}.png"), content)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained FCN-8s of a few thousand weights with batch norm, whose scores are not all zero."""
+    import torch
+
+    from fcn_edge.training.checkpoint import Checkpoint, save_checkpoint
+    from fcn_edge.training.network import FCN
+
+    torch.manual_seed(0)
+    network = FCN("fcn8s", len(STREET_LABELS), width=0.06, fc_dim=16, norm="batch")
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.startswith("score"):
+                parameter.normal_()
+        network.train()
+        network(torch.randn(2, 3, 96, 96))  # gives batch norm statistics of its own
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    save_checkpoint(path, Checkpoint(network.eval(), STREET_LABELS))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_checkpoint: Path, street_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint exported at 64x96 by the command that users type."""
+    bundle = tmp_path_factory.mktemp("bundles") / "tiny"
+    data = f"folder:{street_folder}"
+    done = run_fcn_edge("export", tiny_checkpoint, "-o", bundle, "--size", "64x96", "--data", data, "--calibration-count", 4)
+    assert done.returncode == 0, done.stderr
+    return bundle
+
+
+def run_fcn_edge(*arguments: object, **options: object) -> Done:
+    """`fcn-edge ARGUMENTS` as a process of its own, output captured as text; at most two minutes."""
+    command = [sys.executable, "-m", "fcn_edge", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture(scope="session")
+def fcn_edge() -> Callable[..., Done]:
+    return run_fcn_edge
+
+
+def assert_refused(done: Done, code: int, *words: str) -> None:
+    """The command ended with `code` and a last line on stderr that holds every word, without traceback."""
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert done.returncode == code, f"exit code {done.returncode}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    assert lines and lines[-1].startswith("fcn-edge: "), done.stderr
+    for word in words:
+        assert word in lines[-1], lines[-1]
