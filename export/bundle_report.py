@@ -39,7 +39,7 @@ def report_page(
     return html_page(
         f"Bundle {name}",
         [
-            Section("Against the checkpoint", scored, [HEADER, *comparison_rows(comparisons, manifest)]),
+            Section("Against the checkpoint", scored, comparison_rows(comparisons, manifest)),
             Section("Scores in percent", rows=[["", *scores], *score_rows(scores)]),
             Section("Frames, truth and masks", picture=sheet),
             Section("Origin", rows=origin),
@@ -51,13 +51,10 @@ def report_page(
     )
 
 
-HEADER = ["file", "mean IoU %", "lost, points", "masks agree %", "MB"]
-
-
 def comparison_rows(comparisons: Mapping[str, Comparison], manifest: Manifest) -> list[list[str]]:
-    """A row per artifact: its mean IoU, what it lost against the first (the checkpoint), agreement, size."""
+    """A table, header first: each artifact's mean IoU, its loss against the first (the checkpoint), agreement, size."""
     reference = next(iter(comparisons.values())).scores.mean_iou
-    rows = []
+    rows = [["file", "mean IoU %", "lost, points", "masks agree %", "MB"]]
     for name, comparison in comparisons.items():
         file = manifest.file(name)
         lost = f"{100 * (reference - comparison.scores.mean_iou):+.2f}" if file else ""

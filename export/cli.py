@@ -5,23 +5,20 @@ Only `export` needs torch and onnx; `eval` needs torch for checkpoints alone.
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import click
 import cv2
-from rich.table import Table
 
 from calibration.image_set import pick
 from export.contact_sheet import contact_sheet
 from export.score import CHECKPOINT_SUFFIX, open_artifact, require_same_classes
 from fcn_edge.datasets import open_dataset, require_masks
 from fcn_edge.errors import ModelError, UsageError
-from fcn_edge.files import require_writable, whole_file
+from fcn_edge.files import json_text, require_writable, whole_file
 from fcn_edge.options import SIZE
 from fcn_edge.progress import say
-from fcn_edge.report import console, print_scores
+from fcn_edge.report import print_scores, print_table
 from fcn_edge.scoring import score
 from runtime.session import ENGINES
 
@@ -73,7 +70,7 @@ def export_command(
     require_writable(bundle.absolute().parent)
 
     from export.bundle import ExportPlan, export_bundle
-    from export.bundle_report import HEADER, comparison_rows
+    from export.bundle_report import comparison_rows
     from fcn_edge.manifest import read_manifest
     from fcn_edge.training.checkpoint import load_checkpoint
 
@@ -82,10 +79,9 @@ def export_command(
     origin = {"checkpoint": checkpoint.name, "data": data, "split": split, "calibration_data": calibration}
     plan = ExportPlan(opened, checkpoint, size_hw, labelled, pictures, calibration_method, origin)
     comparisons = export_bundle(plan, bundle)
-    table = Table(*HEADER, title=f"{bundle}, scored on {len(labelled)} pictures of {split}", title_justify="left")
-    for row in comparison_rows(comparisons, read_manifest(bundle)):
-        table.add_row(*row)
-    console().print(table)
+    print_table(
+        f"{bundle}, scored on {len(labelled)} pictures of {split}", comparison_rows(comparisons, read_manifest(bundle))
+    )
     _warn(comparisons["checkpoint"].scores.mean_iou - comparisons["int8-cpu"].scores.mean_iou)
 
 
@@ -126,7 +122,6 @@ def eval_command(
                     cv2.imencode(".png", contact_sheet(dataset, {"mask": artifact.segment}))[1].tobytes()
                 )
     if as_json:
-        json.dump(scores.to_json(), sys.stdout)
-        print()
+        click.echo(json_text(scores.to_json()))
     else:
         print_scores({split: scores}, f"{model} ({artifact.description}), {len(dataset)} pictures")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import warnings
@@ -38,13 +39,14 @@ def onnx_from_checkpoint(checkpoint: Checkpoint, facts: ModelFacts, path: Path) 
             verbose=False,
         )
     assert program is not None
-    save(program.model_proto, facts, path)
+    model = program.model_proto
+    _name_layers(model.graph)
+    save(model, facts, path)
 
 
 def save(model: onnx.ModelProto, facts: ModelFacts, path: Path) -> None:
     """Clean a graph, put the facts into its metadata and write it."""
     _strip_traces(model)
-    _name_layers(model.graph)
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version, model.doc_string = "fcn-edge", "", ""
     model.graph.name = "fcn_edge"
@@ -66,15 +68,21 @@ def _strip_traces(model: onnx.ModelProto) -> None:
 
 
 def _name_layers(graph: onnx.GraphProto) -> None:
-    """Name each convolution after its weights, so that reports and engines speak the paper's language."""
+    """Name each convolution after its layer, so that reports and engines speak the paper's language."""
     for node in graph.node:
         if node.op_type in ("Conv", "ConvTranspose"):
-            node.name = layer_of(node)
+            node.name = _layer_of(node).removeprefix("network.")
 
 
-def layer_of(node: onnx.NodeProto) -> str:
-    """The layer of a (transposed) convolution: `conv1_1` of `network.conv1_1.weight`."""
-    return str(node.input[1]).removeprefix("network.").split(".weight")[0]
+def _layer_of(node: onnx.NodeProto) -> str:
+    for entry in node.metadata_props:
+        if (
+            entry.key == "pkg.torch.onnx.name_scopes"
+        ):  # ['', 'network', 'network.conv1_1', 'conv2d']: the modules called
+            return str(ast.literal_eval(entry.value)[-2])
+    return str(node.input[1]).split(".weight")[
+        0
+    ]  # a node that the exporter's optimiser made has its weights' name only
 
 
 @contextmanager

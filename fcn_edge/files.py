@@ -71,9 +71,14 @@ def require_writable(folder: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """One JSON file, whole or not at all; NaN is written as null."""
+    """One JSON file, whole or not at all, as `json_text`."""
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(_finite(content), indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
+
+
+def json_text(content: Any, indent: int | None = None) -> str:
+    """JSON that every reader takes: a mean of nothing (NaN) is null."""
+    return json.dumps(_finite(content), indent=indent)
 
 
 def _finite(content: Any) -> Any:

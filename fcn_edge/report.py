@@ -51,12 +51,19 @@ def score_rows(columns: Mapping[str, Scores]) -> list[list[str]]:
 
 def print_scores(columns: Mapping[str, Scores], title: str) -> None:
     """`score_rows` on standard output."""
-    table = Table("%", *columns, title=title, title_justify="left")
-    for number, row in enumerate(score_rows(columns)):
-        table.add_row(*row, end_section=number == len(HEADLINES) - 1)
+    print_table(title, [["%", *columns], *score_rows(columns)], section_after=len(HEADLINES))
+
+
+def print_table(title: str, rows: Sequence[Sequence[str]], *, section_after: int = 0, stderr: bool = False) -> None:
+    """A title and a table, its first row the header, numbers to the right; a line below row `section_after`."""
+    table = Table(*rows[0])
+    for number, row in enumerate(rows[1:], start=1):
+        table.add_row(*row, end_section=number == section_after)
     for column in table.columns[1:]:
         column.justify = "right"
-    console().print(table)
+    out = console(stderr=stderr)
+    out.print(title, style="bold", highlight=False, soft_wrap=True, markup=False)
+    out.print(table)
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import click
 
 from fcn_edge.datasets.street import draw_street
-from fcn_edge.files import write_json
+from fcn_edge.files import json_text, write_json
+from fcn_edge.images import fit_frame
 from fcn_edge.options import SIZE
 from fcn_edge.progress import say
-from fcn_edge.report import console
+from fcn_edge.report import print_table
 from runtime.bench import BenchConfig, bench
-from runtime.latency import latency_table
+from runtime.latency import latency_rows
 from runtime.overlay import VIEWS
 from runtime.segmenter import Segmenter
 from runtime.session import ENGINES, open_session
@@ -74,7 +74,7 @@ def _tell(report: StreamReport) -> None:
     dropped = f", {report.dropped} dropped" if report.dropped else ""
     say(f"{report.segmented} of {report.received} frames segmented{bad}{dropped}, {report.fps:.1f} fps")
     if report.segmented:
-        console(stderr=True).print(latency_table(report.times.summary(), "milliseconds per frame"))
+        print_table("milliseconds per frame", latency_rows(report.times.summary()), stderr=True)
 
 
 @click.command("bench", epilog="Example: fcn-edge bench bundle --precision int8-cpu")
@@ -100,14 +100,14 @@ def bench_command(
 ) -> None:
     """Measure MODEL's latency on this machine: a closed loop over one drawn frame, after a warm-up."""
     with open_session(model, engine, precision, threads) as session:
-        frame, _ = draw_street(0, size_hw=frame_hw or session.facts.size_hw)
+        frame = fit_frame(draw_street(0)[0], frame_hw or session.facts.size_hw)
         figures = bench(Segmenter(session), frame, BenchConfig(warmup_s=warmup, frames=frames))
     height, width = figures["frame_hw"]
     where = f"{figures['device']}, {figures['machine']['processor']}"
     title = f"{model} ({figures['precision']}), frames {height}x{width}, {where}"
     if str(json_path) == "-":
-        click.echo(json.dumps(figures))
+        click.echo(json_text(figures))
         return
-    console().print(latency_table(figures["stages_ms"], f"{title}: {figures['fps']:.1f} fps, milliseconds"))
+    print_table(f"{title}: {figures['fps']:.1f} fps, milliseconds", latency_rows(figures["stages_ms"]))
     if json_path is not None:
         write_json(json_path, figures)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 PERCENTILES = (50, 90, 95, 99)
 KEPT = 10_000  # samples per stage: the last minutes of a stream, in bounded memory
@@ -37,12 +35,11 @@ def summarise(values_ms: Iterable[float]) -> dict[str, float]:
     return {**figures, "max": float(values.max())}
 
 
-def latency_table(summary: Mapping[str, Mapping[str, Any]], title: str) -> Table:
-    """A row per stage, milliseconds."""
-    columns = ["n", "mean", *(f"p{percentile}" for percentile in PERCENTILES), "max"]
-    table = Table("stage", *columns, title=title, title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for stage, figures in summary.items():
-        table.add_row(stage, str(int(figures["n"])), *(f"{figures[column]:.2f}" for column in columns[1:]))
-    return table
+def latency_rows(summary: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    """A table: the header, then a row of milliseconds per stage."""
+    columns = ["mean", *(f"p{percentile}" for percentile in PERCENTILES), "max"]
+    rows = [
+        [stage, str(int(figures["n"])), *(f"{figures[column]:.2f}" for column in columns)]
+        for stage, figures in summary.items()
+    ]
+    return [["stage", "n", *columns], *rows]

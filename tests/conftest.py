@@ -8,12 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import pytest
 
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.datasets.synthetic import STREET_LABELS
+
+if TYPE_CHECKING:
+    from fcn_edge.training.network import FCN
 
 SIZE_HW = (64, 96)
 SPLITS = {"train": 6, "val": 4}
@@ -52,22 +56,31 @@ def write_pair(root: Path, split: str, name: str, seed: int) -> None:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained FCN-8s of a few thousand weights with batch norm, whose scores are not all zero."""
-    import torch
-
     from fcn_edge.training.checkpoint import Checkpoint, save_checkpoint
     from fcn_edge.training.network import FCN
 
-    torch.manual_seed(0)
-    network = FCN("fcn8s", len(STREET_LABELS), width=0.06, fc_dim=16, norm="batch")
+    network = lively(FCN("fcn8s", len(STREET_LABELS), width=0.06, fc_dim=16, norm="batch"))
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    save_checkpoint(path, Checkpoint(network, STREET_LABELS))
+    return path
+
+
+def lively(network: FCN) -> FCN:
+    """An untrained network in eval mode whose masks hold several classes, with statistics in its batch norm."""
+    import torch
+
+    generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if name.startswith("score"):
-                parameter.normal_()
+            if parameter.dim() == 4 and not name.startswith("upscore"):
+                deviation = (2 / parameter[0].numel()) ** 0.5
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * deviation)
+            if name.startswith("score") and parameter.dim() == 4:
+                parameter.sub_(parameter.mean(1, keepdim=True))  # or the class of the largest sum would win everywhere
         network.train()
-        network(torch.randn(2, 3, 96, 96))  # gives batch norm statistics of its own
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    save_checkpoint(path, Checkpoint(network.eval(), STREET_LABELS))
-    return path
+        for _ in range(3):
+            network(torch.randn(2, 3, 96, 96, generator=generator))
+    return network.eval()
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +88,9 @@ def tiny_bundle(tiny_checkpoint: Path, street_folder: Path, tmp_path_factory: py
     """The tiny checkpoint exported at 64x96 by the command that users type."""
     bundle = tmp_path_factory.mktemp("bundles") / "tiny"
     data = f"folder:{street_folder}"
-    done = run_fcn_edge("export", tiny_checkpoint, "-o", bundle, "--size", "64x96", "--data", data, "--calibration-count", 4)
+    done = run_fcn_edge(
+        "export", tiny_checkpoint, "-o", bundle, "--size", "64x96", "--data", data, "--calibration-count", 4
+    )
     assert done.returncode == 0, done.stderr
     return bundle
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -96,9 +96,12 @@ class TimeLimit(Callback):
 class Told(Callback):
     """A bar within the epoch, a line after it."""
 
+    def __init__(self) -> None:
+        self.bar = ExitStack()
+
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.context = progress(f"epoch {trainer.current_epoch + 1}", int(trainer.num_training_batches))
-        self.step = self.context.__enter__()
+        bar = progress(f"epoch {trainer.current_epoch + 1}", int(trainer.num_training_batches))
+        self.step = self.bar.enter_context(bar)
         self.validated = False
 
     def on_train_batch_end(
@@ -108,7 +111,7 @@ class Told(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Segmentation)
-        self._close()
+        self.bar.close()
         metrics = trainer.callback_metrics
         parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", f"loss {float(metrics['loss']):.3f}"]
         if self.validated:
@@ -119,10 +122,7 @@ class Told(Callback):
         self.validated = True
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        self.context.__exit__(None, None, None)
+        self.bar.close()
 
 
 def _time_left(module: Segmentation) -> str:

@@ -76,6 +76,8 @@ class Segmentation(LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         self.batch_started = time.monotonic()
+        # Dropout depends on the step alone, so that a resumed run draws what an unbroken one would.
+        torch.manual_seed(int(np.random.default_rng((self.config.seed, self.global_step)).integers(2**63)))
         factor = learning_rate(self.config.schedule, self.progress_now())
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.config.learning_rate * factor

@@ -1,0 +1,25 @@
+"""errors.py: each kind of mistake has its own exit code."""
+
+import pytest
+
+from fcn_edge.errors import FcnEdgeError, ModelError, OutputError, SourceError, UsageError, first_line
+
+
+@pytest.mark.parametrize(("kind", "code"), [(UsageError, 2), (SourceError, 3), (ModelError, 4), (OutputError, 5)])
+def test_every_kind_of_mistake_has_its_documented_exit_code(kind: type[FcnEdgeError], code: int) -> None:
+    assert issubclass(kind, FcnEdgeError)
+    assert kind("words").exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one"), "one"),
+        (ValueError("\n\n  first  \nsecond\n"), "first"),
+        (ValueError(""), "ValueError"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (OSError("\r\n"), "OSError"),
+    ],
+)
+def test_first_line_is_never_empty_and_never_two(error: BaseException, line: str) -> None:
+    assert first_line(error) == line

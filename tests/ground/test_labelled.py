@@ -1,0 +1,111 @@
+"""datasets/labelled.py: picture files and mask files, whatever the layout."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fcn_edge.datasets.labelled import LabelledFiles, matched_masks, read_labelled_mask
+from fcn_edge.errors import SourceError
+from fcn_edge.labels import VOID, LabelSet
+
+THREE = LabelSet(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
+
+
+def saved(path: Path, *rows: list[int]) -> Path:
+    assert cv2.imwrite(str(path), np.array(rows, np.uint8))
+    return path
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> LabelledFiles:
+    image, mask = tmp_path / "x.png", tmp_path / "mask.png"
+    assert cv2.imwrite(str(image), np.zeros((1, 4, 3), np.uint8))
+    return LabelledFiles(THREE, (image,), (saved(mask, [0, 1, 2, 255]),))
+
+
+@pytest.mark.parametrize(
+    ("ignore_index", "stored", "read"),
+    [
+        (VOID, [0, 1, 2, 255], [0, 1, 2, VOID]),
+        (3, [0, 1, 2, 3], [0, 1, 2, VOID]),
+        (3, [0, 255, 2, 3], [0, VOID, 2, VOID]),  # 255 is void in any dataset
+        (0, [0, 1, 2, 0], [VOID, 1, 2, VOID]),
+        (-1, [0, 1, 2, 255], [0, 1, 2, VOID]),
+        (300, [0, 1, 2, 255], [0, 1, 2, VOID]),
+    ],
+)
+def test_the_void_number_of_a_dataset_becomes_ours(
+    tmp_path: Path, ignore_index: int, stored: list[int], read: list[int]
+) -> None:
+    mask = read_labelled_mask(saved(tmp_path / "m.png", stored), THREE, ignore_index)
+    assert mask.tolist() == [read]
+
+
+@pytest.mark.parametrize(("stored", "found"), [([0, 3, 3, 9], "found 3 in 3 pixels"), ([254], "found 254 in 1 pixels")])
+def test_a_stray_id_is_refused_with_the_file_the_ids_and_their_number(
+    tmp_path: Path, stored: list[int], found: str
+) -> None:
+    with pytest.raises(SourceError, match=rf"m\.png: wanted class ids 0\.\.2 or void \(11\), {found}"):
+        read_labelled_mask(saved(tmp_path / "m.png", stored), THREE, 11)
+
+
+def test_each_picture_has_the_mask_of_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    for name in ("b.png", "a.png", "other.png"):
+        (tmp_path / "masks" / name).touch()
+    found = matched_masks((tmp_path / "a.jpg", tmp_path / "b.jpeg"), tmp_path / "masks")
+    assert found == (tmp_path / "masks" / "a.png", tmp_path / "masks" / "b.png")
+
+
+def test_missing_masks_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    pictures = tuple(tmp_path / name for name in ("a.jpg", "b.jpg", "c.jpg"))
+    with pytest.raises(SourceError, match=r"b\.png.*2 of 3 masks are missing"):
+        matched_masks(pictures, tmp_path)
+
+
+def test_pictures_without_labels_have_no_masks_to_ask_for(pair: LabelledFiles) -> None:
+    bare = LabelledFiles(THREE, pair.image_paths, ())
+    assert (bare.has_masks, len(bare)) == (False, 1)
+    with pytest.raises(SourceError, match=r"x\.png.*no labels"):
+        bare.mask(0)
+
+
+def test_a_picture_is_called_by_its_file(pair: LabelledFiles) -> None:
+    assert pair.name(0) == "x.png"
+
+
+def test_a_digest_is_the_same_until_something_changes(pair: LabelledFiles) -> None:
+    assert pair.digest() == LabelledFiles(THREE, pair.image_paths, pair.mask_paths).digest()
+
+
+def test_a_digest_changes_with_one_pixel_of_a_picture(pair: LabelledFiles) -> None:
+    before, image = pair.digest(), pair.image(0)
+    image[0, 0, 0] += 1
+    assert cv2.imwrite(str(pair.image_paths[0]), image)
+    assert pair.digest() != before
+
+
+def test_a_digest_changes_with_one_pixel_of_a_mask(pair: LabelledFiles) -> None:
+    before = pair.digest()
+    saved(pair.mask_paths[0], [0, 1, 1, 255])
+    assert pair.digest() != before
+
+
+def test_a_digest_changes_when_two_pictures_swap_their_names(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        saved(tmp_path / f"{name}.png", [ord(name)])
+    files = LabelledFiles(THREE, (tmp_path / "a.png", tmp_path / "b.png"), ())
+    before = files.digest()
+    (tmp_path / "a.png").rename(tmp_path / "c.png")
+    (tmp_path / "b.png").rename(tmp_path / "a.png")
+    (tmp_path / "c.png").rename(tmp_path / "b.png")
+    assert files.digest() != before
+
+
+def test_a_file_that_is_gone_is_named_by_the_digest(pair: LabelledFiles) -> None:
+    pair.mask_paths[0].unlink()
+    with pytest.raises(SourceError, match=r"mask\.png"):
+        pair.digest()

@@ -1,0 +1,174 @@
+"""runtime.cli: `fcn-edge run` and `fcn-edge bench` as users type them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fcn_edge.datasets.street import draw_street
+from fcn_edge.datasets.synthetic import STREET_LABELS
+from fcn_edge.images import read_mask
+from runtime.segmenter import Segmenter
+from runtime.session import open_session
+from tests.conftest import assert_refused, run_fcn_edge
+from tests.runtime.test_recorder import left_in, record, watch
+
+STAGES = ("resize", "infer", "restore", "total")
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frames = [draw_street(1, 0.04 * index, (90, 120))[0] for index in range(12)]
+    return record(tmp_path_factory.mktemp("drive") / "drive.mp4", frames)
+
+
+def test_a_video_goes_into_every_sink(tmp_path: Path, drive: Path, tiny_bundle: Path) -> None:
+    sinks = [tmp_path / "out.mkv", tmp_path / "masks" / "%06d.png", tmp_path / "frames" / "%d.jpg", "json:-"]
+    done = run_fcn_edge("run", drive, *sinks, "--model", tiny_bundle)
+    assert done.returncode == 0, done.stderr
+    assert "12 of 12 frames segmented" in done.stderr
+    assert [json.loads(line)["index"] for line in done.stdout.splitlines()] == list(range(12))
+    assert len(left_in(tmp_path / "masks")) == len(left_in(tmp_path / "frames")) == 12
+    video = watch(tmp_path / "out.mkv")
+    assert (len(video.images), video.size_hw, video.rate) == (12, (90, 120), 25)
+
+
+def test_the_masks_are_those_of_the_model(tmp_path: Path, drive: Path, tiny_bundle: Path) -> None:
+    done = run_fcn_edge("run", drive, tmp_path / "%d.png", "--model", tiny_bundle, "--precision", "fp32")
+    assert done.returncode == 0, done.stderr
+    with open_session(tiny_bundle, precision="fp32") as session:
+        segmenter = Segmenter(session)
+        for index, image in enumerate(watch(drive).images):
+            assert np.array_equal(read_mask(tmp_path / f"{index}.png"), segmenter.segment(image))
+
+
+def test_without_a_sink_the_latency_is_told_on_stderr(drive: Path, tiny_bundle: Path) -> None:
+    done = run_fcn_edge("run", drive, "--model", tiny_bundle)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert all(stage in done.stderr for stage in ("decode", "resize", "infer", "restore", "sinks", "p99"))
+
+
+def test_alpha_one_in_the_mask_view_shows_the_palette(tmp_path: Path, drive: Path, tiny_bundle: Path) -> None:
+    flags = ("--view", "mask", "--alpha", 1)
+    assert run_fcn_edge("run", drive, tmp_path / "%d.jpg", "--model", tiny_bundle, *flags).returncode == 0
+    assert run_fcn_edge("run", drive, tmp_path / "%d.png", "--model", tiny_bundle).returncode == 0
+    import cv2
+
+    shown, mask = cv2.imread(str(tmp_path / "3.jpg")), read_mask(tmp_path / "3.png")
+    assert np.abs(shown.astype(int) - STREET_LABELS.colours_bgr()[mask]).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["{drive}", "out.avi", "--model", "{bundle}"], 2, "out.avi"),
+        (["{drive}", "display://", "--model", "{bundle}"], 2, "DISPLAY is not set"),
+        (["{drive}", "out.mkv"], 2, "--model"),
+        (["{drive}", "--model", "{bundle}", "--alpha", "1.5"], 2, "--alpha"),
+        (["{drive}", "--model", "{bundle}", "--view", "upside-down"], 2, "--view"),
+        (["{drive}", "--model", "{bundle}", "--threads", "0"], 2, "--threads"),
+        (["{drive}", "--model", "{bundle}", "--precision", "fp17"], 2, "fp17"),
+        (["{drive}", "one.png", "--model", "{bundle}"], 2, "twice"),
+        (["nothing.mp4", "--model", "{bundle}"], 3, "nothing.mp4"),
+        (["97", "--model", "{bundle}"], 3, "/dev/video97"),
+        (["{drive}", "--model", "nothing"], 4, "nothing"),
+        (["{drive}", "--model", "."], 4, "manifest.json"),
+        (["{drive}", "/dev/null/out.mkv", "--model", "{bundle}"], 5, "/dev/null/out.mkv"),
+    ],
+)
+def test_a_wrong_run_is_refused_in_one_line(
+    tmp_path: Path, drive: Path, tiny_bundle: Path, arguments: list[str], code: int, word: str
+) -> None:
+    filled = [argument.format(drive=drive, bundle=tiny_bundle) for argument in arguments]
+    calm = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    calm["PYTHONPATH"] = os.pathsep.join(sys.path)
+    assert_refused(run_fcn_edge("run", *filled, cwd=tmp_path, env=calm), code, word)
+
+
+def test_one_file_named_twice_is_refused(tmp_path: Path, drive: Path, tiny_bundle: Path) -> None:
+    out = tmp_path / "out.mkv"
+    assert_refused(run_fcn_edge("run", drive, out, out, "--model", tiny_bundle), 2, "out.mkv")
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("verb", [["run", "{drive}", "json:-", "--model"], ["bench", "--frames", "1", "--json", "-"]])
+def test_a_full_standard_output_is_told_in_one_line(drive: Path, tiny_bundle: Path, verb: list[str]) -> None:
+    command = [sys.executable, "-m", "fcn_edge", *(word.format(drive=drive) for word in verb), str(tiny_bundle)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert_refused(done, 5, "No space left on device")
+
+
+LIMITED = """
+import resource, sys
+from fcn_edge.__main__ import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("sink", ["out.mkv", "out.mp4"])
+def test_a_full_disk_ends_with_one_line_and_no_file(tmp_path: Path, drive: Path, tiny_bundle: Path, sink: str) -> None:
+    command = [sys.executable, "-c", LIMITED, "run", str(drive), str(tmp_path / sink), "--model", str(tiny_bundle)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert_refused(done, 5, sink, "File too large")
+    assert left_in(tmp_path) == []
+
+
+def test_bench_prints_a_row_per_stage(tiny_bundle: Path) -> None:
+    done = run_fcn_edge("bench", tiny_bundle, "--frames", 5, "--warmup", 0)
+    assert done.returncode == 0, done.stderr
+    assert all(stage in done.stdout for stage in STAGES)
+
+
+def test_bench_writes_its_figures_to_a_file(tmp_path: Path, tiny_bundle: Path) -> None:
+    path = tmp_path / "new" / "bench.json"
+    done = run_fcn_edge("bench", tiny_bundle, "--frames", 5, "--warmup", 0, "--json", path, "--precision", "fp32")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(path.read_text())
+    assert {stage: row["n"] for stage, row in figures["stages_ms"].items()} == dict.fromkeys(STAGES, 5)
+    assert (figures["precision"], figures["model_hw"], figures["frame_hw"]) == ("fp32", [64, 96], [64, 96])
+
+
+def test_bench_prints_nothing_but_json_when_asked(tiny_bundle: Path) -> None:
+    done = run_fcn_edge("bench", tiny_bundle, "--frames", 3, "--warmup", 0, "--json", "-", "--threads", 1)
+    assert json.loads(done.stdout)["device"].endswith("1 threads"), done.stderr
+
+
+@pytest.mark.parametrize("size", ["1x1", "3x5", "300x40"])
+def test_bench_takes_frames_of_any_size(tiny_bundle: Path, size: str) -> None:
+    done = run_fcn_edge("bench", tiny_bundle, "--frames", 2, "--warmup", 0, "--json", "-", "--frame", size)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frame_hw"] == [int(side) for side in size.split("x")]
+
+
+@pytest.mark.parametrize("flags", [["--frames", "0"], ["--frame", "0x9"], ["--frame", "nine"], ["--warmup", "-1"]])
+def test_a_wrong_bench_is_refused_in_one_line(tiny_bundle: Path, flags: list[str]) -> None:
+    assert_refused(run_fcn_edge("bench", tiny_bundle, *flags), 2, flags[0])
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "frames", "sink"),
+    [
+        ("solidWhiteRight.mp4", 221, "out.mkv"),
+        ("car-detection.mp4", 377, "out.mp4"),
+        ("camvid_val_0016E5.mp4", 101, "out.mkv"),
+    ],
+)
+def test_a_real_video_keeps_its_frames_size_and_rate(
+    real_data: Path, tiny_bundle: Path, tmp_path: Path, name: str, frames: int, sink: str
+) -> None:
+    source = watch(real_data / "video" / name)
+    done = run_fcn_edge("run", real_data / "video" / name, tmp_path / sink, "--model", tiny_bundle)
+    assert done.returncode == 0, done.stderr
+    video = watch(tmp_path / sink)
+    assert len(source.images) == len(video.images) == frames
+    assert (video.size_hw, video.rate) == (source.size_hw, source.rate)
+    assert video.times == pytest.approx([time - source.times[0] for time in source.times], abs=2e-3)

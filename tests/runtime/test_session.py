@@ -1,0 +1,245 @@
+"""runtime.session and ort_session: what opens, what is refused, and what is never imported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fcn_edge.datasets.street import draw_street
+from fcn_edge.datasets.synthetic import STREET_LABELS
+from fcn_edge.errors import FcnEdgeError, ModelError, UsageError
+from fcn_edge.manifest import MANIFEST, METADATA_KEY, ModelFacts
+from runtime.session import FakeSession, open_session
+
+SIZE_HW = (64, 96)
+FACTS = ModelFacts(STREET_LABELS, SIZE_HW, "fp32").to_json()
+
+
+def write_graph(path: Path, metadata: str | None, size_hw: tuple[int, int] = SIZE_HW, kind: str = "uint8") -> Path:
+    """A graph that marks bright pixels of the first channel, with or without our metadata."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    height, width = size_hw
+    element = TensorProto.UINT8 if kind == "uint8" else TensorProto.FLOAT
+    limit = np.array(128, np.uint8 if kind == "uint8" else np.float32)
+    nodes = [
+        helper.make_node("Gather", ["frame", "zero"], ["blue"], axis=3),
+        helper.make_node("Greater", ["blue", "limit"], ["bright"]),
+        helper.make_node("Cast", ["bright"], ["mask"], to=element),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array(0, np.int64), "zero"),
+        numpy_helper.from_array(limit, "limit"),
+    ]
+    ends = (
+        [helper.make_tensor_value_info("frame", element, [1, height, width, 3])],
+        [helper.make_tensor_value_info("mask", element, [1, height, width])],
+    )
+    graph = helper.make_graph(nodes, "bright", *ends, initializer=constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    if metadata is not None:
+        helper.set_model_props(model, {METADATA_KEY: metadata})
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny bundle that a test may spoil."""
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+
+
+@pytest.mark.parametrize(("precision", "opened"), [("auto", "int8-cpu"), ("fp32", "fp32"), ("int8-cpu", "int8-cpu")])
+def test_a_bundle_opens_in_the_precision_asked_for(tiny_bundle: Path, precision: str, opened: str) -> None:
+    with open_session(tiny_bundle, precision=precision) as session:
+        assert session.facts.precision == opened
+        assert session.facts.size_hw == SIZE_HW and session.facts.labels == STREET_LABELS
+
+
+def test_a_file_of_a_bundle_opens_on_its_own(tiny_bundle: Path) -> None:
+    with open_session(tiny_bundle / "model.fp32.onnx") as session:
+        assert session.facts.labels == STREET_LABELS
+
+
+def test_a_mask_has_the_models_size_and_only_its_classes(tiny_bundle: Path) -> None:
+    frame, _ = draw_street(3, size_hw=SIZE_HW)
+    with open_session(tiny_bundle) as session:
+        mask = session.infer(frame)
+    assert (mask.shape, mask.dtype) == (SIZE_HW, np.uint8)
+    assert mask.max() < len(STREET_LABELS)
+
+
+def test_a_graph_sees_the_frames_own_pixels(tmp_path: Path) -> None:
+    frame, _ = draw_street(3, size_hw=SIZE_HW)
+    with open_session(write_graph(tmp_path / "bright.onnx", json.dumps(FACTS))) as session:
+        assert np.array_equal(session.infer(frame), frame[..., 0] > 128)
+
+
+def test_a_mask_stays_as_it_is_while_the_next_is_made(tmp_path: Path) -> None:
+    with open_session(write_graph(tmp_path / "bright.onnx", json.dumps(FACTS))) as session:
+        first = session.infer(np.full((*SIZE_HW, 3), 255, np.uint8))
+        session.infer(np.zeros((*SIZE_HW, 3), np.uint8))
+        assert first.all()
+        first[:] = 7  # the caller owns it
+
+
+def test_a_closed_session_says_so(tiny_bundle: Path) -> None:
+    with open_session(tiny_bundle) as session:
+        pass
+    with pytest.raises(RuntimeError, match="closed"):
+        session.infer(np.zeros((*SIZE_HW, 3), np.uint8))
+
+
+@pytest.mark.parametrize(("threads", "told"), [(1, "1 threads"), (None, "all cores")])
+def test_the_device_tells_how_many_threads(tiny_bundle: Path, threads: int | None, told: str) -> None:
+    with open_session(tiny_bundle, threads=threads) as session:
+        assert "onnxruntime" in session.device and told in session.device
+
+
+def test_a_fake_session_is_the_function_it_was_given() -> None:
+    with FakeSession(lambda frame: frame[..., 1], STREET_LABELS, (2, 3)) as session:
+        assert np.array_equal(session.infer(np.full((2, 3, 3), 9, np.uint8)), np.full((2, 3), 9))
+
+
+def no_manifest(bundle: Path) -> Path:
+    (bundle / MANIFEST).unlink()
+    return bundle
+
+
+def manifest_is(text: str) -> Callable[[Path], Path]:
+    def spoil(bundle: Path) -> Path:
+        (bundle / MANIFEST).write_text(text)
+        return bundle
+
+    return spoil
+
+
+def manifest_with(key: str, value: object) -> Callable[[Path], Path]:
+    def spoil(bundle: Path) -> Path:
+        content = json.loads((bundle / MANIFEST).read_text())
+        return manifest_is(json.dumps({**content, key: value}))(bundle)
+
+    return spoil
+
+
+def graph_missing(bundle: Path) -> Path:
+    (bundle / "model.int8-cpu.onnx").unlink()
+    return bundle
+
+
+def graph_truncated(bundle: Path) -> Path:
+    graph = bundle / "model.int8-cpu.onnx"
+    graph.write_bytes(graph.read_bytes()[:1000])
+    return bundle
+
+
+def graph_tampered(bundle: Path) -> Path:
+    graph = bundle / "model.int8-cpu.onnx"
+    content = bytearray(graph.read_bytes())
+    content[len(content) // 2] ^= 1
+    graph.write_bytes(content)
+    return bundle
+
+
+def graph_swapped(bundle: Path) -> Path:
+    shutil.copy(bundle / "model.fp32.onnx", bundle / "model.int8-cpu.onnx")
+    return bundle
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (lambda bundle: bundle / "nothing", "found nothing"),
+        (lambda bundle: bundle / "nothing.onnx", "found nothing"),
+        (no_manifest, MANIFEST),
+        (manifest_is(""), MANIFEST),
+        (manifest_is("[]"), MANIFEST),
+        (manifest_is("{"), MANIFEST),
+        (manifest_with("schema_version", 99), "schema 1"),
+        (manifest_with("files", [{"name": "../model.onnx"}]), MANIFEST),
+        (manifest_with("size_hw", [64]), MANIFEST),
+        (graph_missing, "sha256"),
+        (graph_truncated, "sha256"),
+        (graph_tampered, "sha256"),
+        (graph_swapped, "sha256"),
+        (lambda bundle: bundle / "report.html", ".html"),
+    ],
+)
+def test_what_is_no_whole_bundle_is_refused(bundle: Path, spoil: Callable[[Path], Path], word: str) -> None:
+    refused(ModelError, word, spoil(bundle))
+
+
+def refused(kind: type[FcnEdgeError], word: str, model: Path, **choice: str) -> None:
+    with pytest.raises(kind) as refusal:
+        open_session(model, **choice)
+    assert type(refusal.value) is kind
+    assert word in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"This is no graph.\n", bytes(1000)], ids=["empty", "words", "zeros"])
+def test_a_file_that_is_only_named_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+    refused(ModelError, "model.onnx", tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        "no json",
+        "[]",
+        "{}",
+        json.dumps({**FACTS, "schema_version": 99}),
+        json.dumps({**FACTS, "classes": []}),
+        json.dumps({**FACTS, "size_hw": [64]}),
+        json.dumps({**FACTS, "size_hw": None}),
+        json.dumps({**FACTS, "provenance": 3}),
+    ],
+)
+def test_a_graph_without_our_metadata_is_refused(tmp_path: Path, metadata: str | None) -> None:
+    refused(ModelError, "foreign.onnx", write_graph(tmp_path / "foreign.onnx", metadata))
+
+
+@pytest.mark.parametrize(("size_hw", "kind"), [((32, 96), "uint8"), (SIZE_HW, "float")])
+def test_a_graph_that_breaks_its_metadatas_promise_is_refused(
+    tmp_path: Path, size_hw: tuple[int, int], kind: str
+) -> None:
+    refused(ModelError, "wanted a graph", write_graph(tmp_path / "odd.onnx", json.dumps(FACTS), size_hw, kind))
+
+
+def test_a_precision_that_the_bundle_lacks_is_refused_with_those_it_has(tiny_bundle: Path) -> None:
+    refused(UsageError, "found fp32, int8-cpu", tiny_bundle, precision="fp17")
+
+
+def test_a_precision_that_the_file_lacks_is_refused(tiny_bundle: Path) -> None:
+    refused(UsageError, "found fp32", tiny_bundle / "model.fp32.onnx", precision="int8-cpu")
+
+
+def test_an_unknown_engine_is_refused_with_those_known(tiny_bundle: Path) -> None:
+    refused(UsageError, "onnxruntime", tiny_bundle, engine="abacus")
+
+
+LOADED = """
+import sys
+from pathlib import Path
+import numpy as np
+from runtime.session import open_session
+before = "onnxruntime" in sys.modules
+with open_session(Path(sys.argv[1])) as session:
+    session.infer(np.zeros((*session.facts.size_hw, 3), np.uint8))
+print(before, *(name in sys.modules for name in ("onnxruntime", "torch", "onnx", "lightning", "onnxscript")))
+"""
+
+
+def test_serving_loads_onnxruntime_late_and_never_torch_or_onnx(tiny_bundle: Path) -> None:
+    command = [sys.executable, "-c", LOADED, str(tiny_bundle)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["False", "True", "False", "False", "False", "False"], done

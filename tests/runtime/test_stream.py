@@ -1,0 +1,268 @@
+"""runtime.stream: every frame on its way, what is counted, and what is left when something breaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fcn_edge.datasets.synthetic import STREET_LABELS
+from fcn_edge.errors import OutputError, SourceError
+from runtime.segmenter import Segmenter
+from runtime.session import FakeSession
+from runtime.sinks import Segmented, SinkBase, SinkContext, WindowClosed, open_sink
+from runtime.source import Frame, open_source
+from runtime.stream import Interrupt, run_stream
+from tests.runtime.test_recorder import left_in, levels, record, steps, watch
+from tests.runtime.test_video import damage
+
+CONTEXT = SinkContext(STREET_LABELS, "overlay", 0.0, Fraction(25))
+
+
+class Steps:
+    """A source of a few flat frames; `after` is called before each."""
+
+    def __init__(self, count: int, before: Callable[[int], None] = lambda index: None, dropped: int = 0) -> None:
+        self.rate, self.count, self.bad, self.dropped, self.before = Fraction(25), count, 0, dropped, before
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, image in enumerate(steps(self.count or 0)):
+            self.before(index)
+            yield Frame(image, index, "steps", Fraction(index, 25))
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Witness(SinkBase):
+    """Remembers what it was given and how it ended; may fail at a frame or at its end."""
+
+    def __init__(self, fail_at: int = -1, error: Exception | None = None, fail_to_finish: bool = False) -> None:
+        self.seen: list[int] = []
+        self.end: list[str] = []
+        self.fail_at, self.error, self.fail_to_finish = fail_at, error, fail_to_finish
+
+    def write(self, segmented: Segmented) -> None:
+        if segmented.frame.index == self.fail_at and self.error:
+            raise self.error
+        self.seen.append(segmented.frame.index)
+
+    def finish(self) -> None:
+        self.end.append("finished")
+        if self.fail_to_finish:
+            raise OutputError("full")
+
+    def close(self) -> None:
+        self.end.append("closed")
+
+
+def blue(frame: np.ndarray) -> np.ndarray:
+    return frame[..., 0] // 32
+
+
+def fake(infer: Callable[[np.ndarray], np.ndarray] = blue) -> Segmenter:
+    return Segmenter(FakeSession(infer, STREET_LABELS, (48, 64)))
+
+
+def failing_at(index: int, error: Exception) -> Callable[[int], None]:
+    def check(now: int) -> None:
+        if now == index:
+            raise error
+
+    return check
+
+
+def test_every_frame_reaches_every_sink_in_order() -> None:
+    sinks = [Witness(), Witness()]
+    report = run_stream(Steps(9), fake(), sinks, Interrupt())
+    assert [sink.seen for sink in sinks] == [list(range(9))] * 2
+    assert [sink.end for sink in sinks] == [["finished", "closed"]] * 2
+    assert (report.segmented, report.received) == (9, 9)
+
+
+def test_a_sink_gets_the_mask_of_its_frame_and_the_stages_before_it() -> None:
+    got: list[Segmented] = []
+    sink = Witness()
+    sink.write = got.append  # type: ignore[method-assign]
+    run_stream(Steps(3), fake(), [sink], Interrupt())
+    assert all(np.array_equal(one.mask, blue(one.frame.image)) for one in got)
+    assert [list(one.times_ms) for one in got] == [["decode", "resize", "infer", "restore"]] * 3
+
+
+def test_the_report_has_a_sample_of_every_stage_for_every_frame() -> None:
+    summary = run_stream(Steps(7), fake(), [Witness()], Interrupt()).times.summary()
+    assert {stage: row["n"] for stage, row in summary.items()} == dict.fromkeys(
+        ("decode", "resize", "infer", "restore", "sinks"), 7
+    )
+
+
+def folder(tmp_path: Path) -> Path:
+    for index in range(5):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((9, 9, 3), np.uint8))
+    (tmp_path / "2.png").write_text("no picture")
+    return tmp_path
+
+
+def video(tmp_path: Path) -> Path:
+    return damage(record(tmp_path / "in.mp4", steps(60)), {20, 30, 31})
+
+
+@pytest.mark.parametrize(("make", "counts"), [(folder, (5, 4, 1)), (video, (60, 57, 3))])
+def test_received_is_segmented_and_bad(tmp_path: Path, make: Callable[[Path], Path], counts: tuple[int, ...]) -> None:
+    source = open_source(str(make(tmp_path)))
+    report = run_stream(source, fake(), [], Interrupt())
+    source.close()
+    assert (report.received, report.segmented, report.bad) == counts
+
+
+def test_received_counts_what_a_camera_dropped() -> None:
+    report = run_stream(Steps(5, dropped=3), fake(), [], Interrupt())
+    assert (report.received, report.segmented, report.bad, report.dropped) == (8, 5, 0, 3)
+
+
+def test_a_sink_that_fails_leaves_no_video_and_closes_all(tmp_path: Path) -> None:
+    before, failing, after = Witness(), Witness(3, OutputError("full")), Witness()
+    sinks = [before, open_sink(str(tmp_path / "out.mkv"), CONTEXT), failing, after]
+    with pytest.raises(OutputError, match="full"):
+        run_stream(Steps(9), fake(), sinks, Interrupt())
+    assert left_in(tmp_path) == []
+    assert [sink.end for sink in (before, failing, after)] == [["closed"]] * 3
+
+
+def test_a_sink_that_fails_at_its_end_still_closes_all() -> None:
+    sinks = [Witness(fail_to_finish=True), Witness()]
+    with pytest.raises(OutputError, match="full"):
+        run_stream(Steps(3), fake(), sinks, Interrupt())
+    assert [sink.end[-1] for sink in sinks] == ["closed", "closed"]
+
+
+def test_a_model_that_raises_at_frame_50_leaves_no_video_and_closes_all(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def breaking(frame: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        if len(calls) == 50:
+            raise RuntimeError("the model broke")
+        return blue(frame)
+
+    witness = Witness()
+    with pytest.raises(RuntimeError, match="the model broke"):
+        run_stream(Steps(99), fake(breaking), [open_sink(str(tmp_path / "out.mkv"), CONTEXT), witness], Interrupt())
+    assert left_in(tmp_path) == []
+    assert (witness.seen, witness.end) == (list(range(49)), ["closed"])
+
+
+def test_a_source_that_fails_in_the_middle_keeps_what_was_recorded(tmp_path: Path) -> None:
+    witness = Witness()
+    sinks = [open_sink(str(tmp_path / "out.mkv"), CONTEXT), witness]
+    with pytest.raises(SourceError, match="gone"):
+        run_stream(Steps(9, failing_at(5, SourceError("gone"))), fake(), sinks, Interrupt())
+    assert left_in(tmp_path) == ["out.mkv"]
+    assert levels(watch(tmp_path / "out.mkv").images) == pytest.approx(levels(steps(9)[:5]), abs=5)
+    assert witness.end == ["finished", "closed"]
+
+
+def test_a_source_that_fails_at_once_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="gone"):
+        sinks = [open_sink(str(tmp_path / "out.mkv"), CONTEXT)]
+        run_stream(Steps(9, failing_at(0, SourceError("gone"))), fake(), sinks, Interrupt())
+    assert left_in(tmp_path) == []
+
+
+def test_closing_the_window_ends_the_stream_well(tmp_path: Path) -> None:
+    sinks = [open_sink(str(tmp_path / "out.mkv"), CONTEXT), Witness(4, WindowClosed())]
+    run_stream(Steps(9), fake(), sinks, Interrupt())
+    assert len(watch(tmp_path / "out.mkv").images) == 5
+    assert sinks[1].end == ["finished", "closed"]
+
+
+def test_a_wish_to_stop_is_heard_after_the_frame() -> None:
+    interrupt, sink = Interrupt(), Witness()
+
+    def wish(index: int) -> None:
+        interrupt.wished = index == 3
+
+    report = run_stream(Steps(9, wish), fake(), [sink], interrupt)
+    assert (sink.seen, sink.end, report.segmented) == ([0, 1, 2, 3], ["finished", "closed"], 4)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_listening_gives_the_signals_back(number: signal.Signals) -> None:
+    before, interrupt = signal.getsignal(number), Interrupt()
+    with interrupt.listening():
+        os.kill(os.getpid(), number)
+    assert interrupt.wished
+    assert signal.getsignal(number) is before
+
+
+def test_without_frames_the_speed_is_nothing() -> None:
+    report = run_stream(Steps(0), fake(), [], Interrupt())
+    assert (report.fps, report.segmented, report.times.summary()) == (0.0, 0, {})
+
+
+@pytest.fixture(scope="module")
+def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So long that its JSON lines fill a pipe (64 KiB) several times: its segmenting waits for the reader."""
+    return record(tmp_path_factory.mktemp("long") / "long.mkv", steps(600, (48, 64)))
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "fcn_edge", "run", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def read_until(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stderr
+    for line in process.stderr:
+        if word in line:
+            return
+    raise AssertionError(f"the process never said {word!r}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", ["out.mkv", "out.mp4"])
+def test_ctrl_c_ends_with_a_readable_video(
+    tmp_path: Path, long_video: Path, tiny_bundle: Path, number: signal.Signals, name: str
+) -> None:
+    with start(long_video, tmp_path / name, "json:-", "--model", tiny_bundle) as process:
+        assert process.stdout
+        first = process.stdout.readline()
+        process.send_signal(number)
+        rest, told = process.communicate(timeout=60)
+    lines = [json.loads(line) for line in (first + rest).splitlines()]
+    assert process.returncode == 0, told
+    assert "Traceback" not in told and "stopping after this frame" in told
+    assert 0 < len(lines) < 600
+    assert left_in(tmp_path) == [name]
+    assert len(watch(tmp_path / name).images) == len(lines)
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, long_video: Path, tiny_bundle: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # nobody reads it: the process waits at opening it, however fast it is
+    with start(long_video, f"json:{tmp_path / 'pipe'}", "--model", tiny_bundle) as process:
+        read_until(process, "model ")
+        process.send_signal(signal.SIGINT)
+        read_until(process, "stopping after this frame")
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (130, "")
+
+
+def test_a_reader_that_goes_away_is_told_in_one_line(long_video: Path, tiny_bundle: Path) -> None:
+    with start(long_video, "json:-", "--model", tiny_bundle) as process:
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        told = process.stderr.read()
+    assert told.splitlines()[-1].startswith("fcn-edge: "), told
+    assert process.returncode == OutputError.exit_code
+    assert "Traceback" not in told

@@ -1,0 +1,147 @@
+"""The house: which room may import which, what the runtime never loads, and that every verb has a door."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Arrows point down only: room -> what it may import of ours.
+MAY_IMPORT = {
+    "fcn_edge": {"fcn_edge"},
+    "fcn_edge.training": {"fcn_edge", "fcn_edge.training"},
+    "calibration": {"calibration", "fcn_edge"},
+    "runtime": {"runtime", "fcn_edge"},
+    "export": {"export", "calibration", "runtime", "fcn_edge", "fcn_edge.training"},
+}
+ROOMS = ("fcn_edge.training", "fcn_edge", "calibration", "runtime", "export")
+HEAVY = {"torch", "onnx", "onnxscript", "lightning", "safetensors", "tensorboard"}
+MAY_BE_HEAVY = ("fcn_edge.training", "export")
+
+
+def modules() -> list[Path]:
+    return sorted(
+        path for room in ("fcn_edge", "calibration", "runtime", "export") for path in (ROOT / room).rglob("*.py")
+    )
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the arrows"
+            yield node.module or ""
+
+
+def room_of(module: str) -> str | None:
+    return next((room for room in ROOMS if module == room or module.startswith(room + ".")), None)
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_arrows_point_down(path: Path) -> None:
+    room = room_of(name_of(path))
+    assert room is not None
+    for module in imports(path):
+        target = room_of(module)
+        assert target is None or target in MAY_IMPORT[room], f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_only_training_and_export_import_heavy_libraries(path: Path) -> None:
+    if room_of(name_of(path)) not in MAY_BE_HEAVY:
+        assert not HEAVY & {module.split(".")[0] for module in imports(path)}
+
+
+def test_the_check_of_arrows_finds_a_wrong_one(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("def late():\n    from runtime.session import open_session\n")
+    assert [room_of(module) for module in imports(wrong)] == ["runtime"]
+    assert "runtime" not in MAY_IMPORT["calibration"]
+
+
+LOADED = "import sys; heavy = {'torch', 'onnx', 'lightning', 'export', 'calibration', 'fcn_edge.training'} & set(sys.modules)"
+
+
+def loaded_after(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{LOADED}\nprint(sorted(heavy))"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_importing_the_whole_runtime_loads_neither_torch_nor_onnx() -> None:
+    names = [name_of(path) for path in modules() if room_of(name_of(path)) == "runtime" and path.stem != "__init__"]
+    assert len(names) > 10
+    assert loaded_after(f"import importlib\nfor name in {names}: importlib.import_module(name)") == "[]"
+
+
+@pytest.mark.parametrize("verb", ["run", "bench"])
+def test_run_and_bench_load_neither_torch_nor_onnx(verb: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    picture = next((tiny_bundle.parent).rglob("none"), None) or write_picture(tmp_path)
+    words = (
+        ["run", str(picture), "null:", "--model", str(tiny_bundle)] if verb == "run" else ["bench", str(tiny_bundle)]
+    )
+    code = f"from fcn_edge.__main__ import main\nassert main({words}) == 0"
+    assert loaded_after(code) == "[]"
+
+
+def write_picture(folder: Path) -> Path:
+    import cv2
+    import numpy as np
+
+    path = folder / "grey.png"
+    assert cv2.imwrite(str(path), np.full((40, 50, 3), 90, np.uint8))
+    return path
+
+
+def test_eval_of_a_bundle_loads_neither_torch_nor_onnx(tiny_bundle: Path, street_folder: Path) -> None:
+    words = ["eval", str(tiny_bundle), f"folder:{street_folder}", "--json"]
+    code = f"from fcn_edge.__main__ import main\nassert main({words}) == 0"
+    assert "torch" not in loaded_after(code) and "onnx" not in loaded_after(code)
+
+
+def test_every_package_is_listed() -> None:
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    found = {name_of(path.parent) for path in modules() if path.name == "__init__.py"}
+    assert set(content["tool"]["setuptools"]["packages"]) == found
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        name_of(path) for path in modules() if path.read_text() and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert not silent
+
+
+def test_no_module_hides_a_library() -> None:
+    names = {path.stem for path in modules()} - {"__init__", "__main__"}
+    assert not names & (HEAVY | {"av", "cv2", "numpy", "click", "rich", "onnxruntime", "statistics", "signal", "types"})
+
+
+def test_the_repository_holds_no_paths_of_a_machine() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    files = [ROOT / name for name in tracked.stdout.splitlines()] or modules()
+    pattern = re.compile(r"/(?:root|home|work)/\w")
+    texts = [path for path in files if path.suffix in (".py", ".md", ".toml", ".txt", ".json", "") and path.is_file()]
+    assert not [
+        path.name for path in texts if path != Path(__file__) and pattern.search(path.read_text(encoding="utf-8"))
+    ]

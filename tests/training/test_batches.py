@@ -1,0 +1,152 @@
+"""What the network is fed: augmentation that keeps picture and mask together, weights of classes, reproducible order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fcn_edge.datasets import open_dataset
+from fcn_edge.errors import SourceError
+from fcn_edge.labels import VOID, LabelSet
+from fcn_edge.training.augment import Augmentation
+from fcn_edge.training.batches import (
+    EpochSampler,
+    TrainingCrops,
+    class_pixels,
+    class_weights,
+    labelled_picture,
+    training_batches,
+)
+from fcn_edge.training.schedule import learning_rate, training_progress
+
+LABELS = LabelSet(("dark", "light"), ((0, 0, 0), (255, 255, 255)))
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Pictures whose left half is dark and class 0, whose right half is light and class 1."""
+
+    count: int = 4
+    mask_hw: tuple[int, int] = (40, 60)
+    fill: int | None = None
+    labels: LabelSet = LABELS
+    has_masks: bool = True
+
+    def __len__(self) -> int:
+        return self.count
+
+    def name(self, index: int) -> str:
+        return f"halves-{index}"
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        image = np.full((40, 60, 3), 30, np.uint8)
+        image[:, 30:] = 220
+        return image
+
+    def mask(self, index: int) -> NDArray[np.uint8]:
+        mask = np.zeros(self.mask_hw, np.uint8)
+        mask[:, self.mask_hw[1] // 2 :] = 1
+        return mask if self.fill is None else np.full(self.mask_hw, self.fill, np.uint8)
+
+    def digest(self) -> str:
+        return "halves"
+
+
+STILL = Augmentation(brightness=0, contrast=0, saturation=0, hue_degrees=0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_picture_and_mask_move_together(seed: int) -> None:
+    data = Halves()
+    image, mask = STILL(data.image(0), data.mask(0), (32, 48), np.random.default_rng(seed))
+    assert image.shape == (32, 48, 3) and mask.shape == (32, 48)
+    light = image[..., 0] > 125
+    seen = mask != VOID
+    wrong = seen & (light != (mask == 1))
+    assert wrong.sum() <= 2 * 32  # bilinear against nearest: at most the columns along the edge
+
+
+def test_pixels_beyond_the_border_are_void() -> None:
+    small = Augmentation(scale=(0.5, 0.5), stretch=1.0)
+    data = Halves()
+    _, mask = small(data.image(0), data.mask(0), (40, 60), np.random.default_rng(0))
+    assert np.count_nonzero(mask != VOID) == pytest.approx(20 * 30, abs=60)
+
+
+def test_light_changes_leave_the_mask_alone() -> None:
+    fixed = Augmentation(scale=(1.0, 1.0), stretch=1.0, brightness=80)
+    data = Halves()
+    pictures = [fixed(data.image(0), data.mask(0), (40, 60), np.random.default_rng(seed)) for seed in range(12)]
+    assert len({picture.tobytes() for picture, _ in pictures}) > 6
+    assert {mask.tobytes() for _, mask in pictures} == {data.mask(0).tobytes(), data.mask(0)[:, ::-1].tobytes()}
+
+
+def test_a_crop_depends_on_seed_epoch_and_index_alone() -> None:
+    crops = TrainingCrops(Halves(), (32, 32), seed=5)
+    first = crops[(3, 1)]
+    crops[(0, 0)]
+    again = TrainingCrops(Halves(), (32, 32), seed=5)[(3, 1)]
+    assert all(bool((a == b).all()) for a, b in zip(first, again, strict=True))
+    assert not bool((crops[(4, 1)][0] == first[0]).all())
+
+
+def test_every_epoch_sees_every_picture_in_a_new_order() -> None:
+    sampler = EpochSampler(10, seed=1)
+    orders = []
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        orders.append([index for _, index in sampler])
+    assert all(sorted(order) == list(range(10)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_batches_keep_frames_as_bytes(street_folder: Path) -> None:
+    data = open_dataset(f"folder:{street_folder}", "train")
+    frames, masks = next(iter(training_batches(data, (64, 64), 4, seed=0, workers=0)))
+    assert tuple(frames.shape) == (4, 64, 64, 3) and str(frames.dtype) == "torch.uint8"
+    assert tuple(masks.shape) == (4, 64, 64) and str(masks.dtype) == "torch.int64"
+
+
+def test_rare_classes_weigh_more_within_limits() -> None:
+    weights = class_weights(np.array([1_000_000, 10_000, 100, 0]))
+    assert weights[0] < weights[1] < weights[2]
+    assert weights.min() >= 0.25 and weights.max() <= 4.0 and weights[3] == 1.0
+
+
+def test_pixels_are_counted_without_void(street_folder: Path) -> None:
+    data = open_dataset(f"folder:{street_folder}", "train")
+    wanted = sum(int((data.mask(index) != VOID).sum()) for index in range(len(data)))
+    assert class_pixels(data).sum() == wanted
+
+
+def test_masks_of_nothing_but_void_are_refused() -> None:
+    with pytest.raises(SourceError, match="every mask void"):
+        class_pixels(Halves(fill=VOID))
+
+
+def test_a_mask_of_another_size_than_its_picture_is_refused() -> None:
+    with pytest.raises(SourceError, match="halves-2"):
+        labelled_picture(Halves(mask_hw=(20, 30)), 2)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])
+def test_learning_rate_rises_once_to_its_peak_and_falls_to_nothing(schedule: str) -> None:
+    rates = [learning_rate(schedule, step / 1000) for step in range(1001)]
+    peak = rates.index(max(rates))
+    assert max(rates) == pytest.approx(1, abs=0.01) and rates[-1] == pytest.approx(0, abs=1e-9)
+    assert all(a <= b for a, b in zip(rates[:peak], rates[1 : peak + 1], strict=True))
+    assert all(a >= b for a, b in zip(rates[peak:-1], rates[peak + 1 :], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("step", "elapsed_s", "limit_s", "wanted"),
+    [(50, 0, None, 0.5), (50, 90, 100, 0.9), (50, 10, 100, 0.5), (50, 999, 100, 1.0)],
+)
+def test_progress_follows_steps_or_the_clock_whichever_is_further(
+    step: int, elapsed_s: float, limit_s: float | None, wanted: float
+) -> None:
+    assert training_progress(step, 100, elapsed_s, limit_s) == pytest.approx(wanted)
