@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import logging
 import warnings
@@ -13,10 +12,12 @@ from pathlib import Path
 
 import onnx
 import torch
+from torch import nn
 
 from export.deploy_graph import DeployGraph
 from fcn_edge.manifest import METADATA_KEY, ModelFacts
 from fcn_edge.training.checkpoint import Checkpoint
+from fcn_edge.training.network import FCN
 
 OPSET = 17  # the newest that TensorRT 8.5 and 8.6 parse
 IR_VERSION = 8  # the one that belongs to opset 17
@@ -40,7 +41,7 @@ def onnx_from_checkpoint(checkpoint: Checkpoint, facts: ModelFacts, path: Path) 
         )
     assert program is not None
     model = program.model_proto
-    _name_layers(model.graph)
+    _name_layers(model.graph, checkpoint.network)
     save(model, facts, path)
 
 
@@ -67,22 +68,16 @@ def _strip_traces(model: onnx.ModelProto) -> None:
         initializer.doc_string = ""
 
 
-def _name_layers(graph: onnx.GraphProto) -> None:
+def _name_layers(graph: onnx.GraphProto, network: FCN) -> None:
     """Name each convolution after its layer, so that reports and engines speak the paper's language."""
+    # Deconvolutions follow one another, so their order tells them apart; their weights do not, for equal bilinear
+    # kernels are stored once.
+    deconvolutions = [name for name, module in network.named_children() if isinstance(module, nn.ConvTranspose2d)]
     for node in graph.node:
-        if node.op_type in ("Conv", "ConvTranspose"):
-            node.name = _layer_of(node).removeprefix("network.")
-
-
-def _layer_of(node: onnx.NodeProto) -> str:
-    for entry in node.metadata_props:
-        if (
-            entry.key == "pkg.torch.onnx.name_scopes"
-        ):  # ['', 'network', 'network.conv1_1', 'conv2d']: the modules called
-            return str(ast.literal_eval(entry.value)[-2])
-    return str(node.input[1]).split(".weight")[
-        0
-    ]  # a node that the exporter's optimiser made has its weights' name only
+        if node.op_type == "Conv":
+            node.name = str(node.input[1]).removeprefix("network.").split(".weight")[0]
+        elif node.op_type == "ConvTranspose":
+            node.name = deconvolutions.pop(0)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import math
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -12,10 +13,11 @@ from fcn_edge import progress as module
 from fcn_edge.progress import progress, say, tracked
 
 ON_A_TERMINAL = """
+import sys
 from fcn_edge.progress import progress
-with progress("reading", 3) as step:
+with progress(sys.argv[1], 3) as step:
     for _ in range(3):
-        step("loss 0.5")
+        step("loss [0.5]")
 """
 
 
@@ -77,10 +79,11 @@ def test_news_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "saved best\n")
 
 
-def test_a_terminal_gets_a_bar_and_standard_output_nothing() -> None:
+@pytest.mark.parametrize("title", ["reading", "scoring fcn[b].onnx", "scoring fcn[/b].onnx"])
+def test_a_terminal_gets_a_bar_and_standard_output_nothing(title: str) -> None:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    command = [sys.executable, "-c", ON_A_TERMINAL]
+    command = [sys.executable, "-c", ON_A_TERMINAL, title]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment)
     os.close(theirs)
     shown = b""
@@ -91,5 +94,7 @@ def test_a_terminal_gets_a_bar_and_standard_output_nothing() -> None:
         pass  # Linux says so when the terminal's other end is closed
     out, _ = process.communicate(timeout=60)
     os.close(ours)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())  # without colours and cursor moves
     assert (process.returncode, out) == (0, b"")
-    assert b"reading" in shown and b"3/3" in shown and b"loss 0.5" in shown
+    for words in (title, "3/3", "loss [0.5]"):
+        assert words in plain

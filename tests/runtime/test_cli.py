@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from fcn_edge.images import read_mask
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
 from tests.conftest import assert_refused, run_fcn_edge
-from tests.runtime.test_recorder import left_in, record, watch
+from tests.runtime.test_recorder import facts, left_in, record, watch
 
 STAGES = ("resize", "infer", "restore", "total")
 
@@ -58,8 +59,6 @@ def test_alpha_one_in_the_mask_view_shows_the_palette(tmp_path: Path, drive: Pat
     flags = ("--view", "mask", "--alpha", 1)
     assert run_fcn_edge("run", drive, tmp_path / "%d.jpg", "--model", tiny_bundle, *flags).returncode == 0
     assert run_fcn_edge("run", drive, tmp_path / "%d.png", "--model", tiny_bundle).returncode == 0
-    import cv2
-
     shown, mask = cv2.imread(str(tmp_path / "3.jpg")), read_mask(tmp_path / "3.png")
     assert np.abs(shown.astype(int) - STREET_LABELS.colours_bgr()[mask]).mean() < 12
 
@@ -153,6 +152,11 @@ def test_a_wrong_bench_is_refused_in_one_line(tiny_bundle: Path, flags: list[str
     assert_refused(run_fcn_edge("bench", tiny_bundle, *flags), 2, flags[0])
 
 
+def test_bench_figures_that_cannot_be_written_are_told(tiny_bundle: Path) -> None:
+    done = run_fcn_edge("bench", tiny_bundle, "--frames", 1, "--warmup", 0, "--json", "/dev/null/bench.json")
+    assert_refused(done, 5, "/dev/null/bench.json")
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     ("name", "frames", "sink"),
@@ -165,10 +169,10 @@ def test_a_wrong_bench_is_refused_in_one_line(tiny_bundle: Path, flags: list[str
 def test_a_real_video_keeps_its_frames_size_and_rate(
     real_data: Path, tiny_bundle: Path, tmp_path: Path, name: str, frames: int, sink: str
 ) -> None:
-    source = watch(real_data / "video" / name)
-    done = run_fcn_edge("run", real_data / "video" / name, tmp_path / sink, "--model", tiny_bundle)
+    source = real_data / "video" / name
+    done = run_fcn_edge("run", source, tmp_path / sink, "--model", tiny_bundle)
     assert done.returncode == 0, done.stderr
-    video = watch(tmp_path / sink)
-    assert len(source.images) == len(video.images) == frames
-    assert (video.size_hw, video.rate) == (source.size_hw, source.rate)
-    assert video.times == pytest.approx([time - source.times[0] for time in source.times], abs=2e-3)
+    *wanted, wanted_times = facts(source)
+    *found, found_times = facts(tmp_path / sink)
+    assert found == wanted and found[0] == frames
+    assert found_times == pytest.approx([time - wanted_times[0] for time in wanted_times], abs=2e-3)

@@ -44,6 +44,14 @@ def watch(path: Path) -> Video:
         return Video(images, [float(frame.pts * frame.time_base) for frame in decoded], stream.average_rate)
 
 
+def facts(path: Path) -> tuple[int, tuple[int, int], Fraction, list[float]]:
+    """Frames, size, rate and times of a video that is too large to hold."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        times = [float(frame.pts * frame.time_base) for frame in container.decode(stream)]
+        return len(times), (stream.height, stream.width), stream.average_rate, times
+
+
 def record(path: Path, frames: Sequence[Image], rate: Fraction | None = PAL, times: Sequence[Fraction] = ()) -> Path:
     recorder = Recorder(path, rate)
     try:
@@ -189,7 +197,7 @@ finally:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
-    ("limit", "frames"), [(20_000, 120), (20_000, 10), (100, 10)], ids=["in write", "in finish", "at once"]
+    ("limit", "frames"), [(20_000, 120), (20_000, 10), (100, 1)], ids=["in write", "in finish", "at once"]
 )
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(
     tmp_path: Path, suffix: str, limit: int, frames: int
