@@ -1,0 +1,72 @@
+"""CamVid from scratch to a scored bundle, by the commands of the README; prints and stores the table that stands there.
+
+    .venv/bin/python benchmarks/camvid.py camvid:PATH/TO/camvid -o runs/camvid
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import click
+
+from fcn_edge.files import write_json
+from fcn_edge.training.checkpoint import load_checkpoint
+from fcn_edge.training.segmentation import parameter_count
+from runtime.bench import machine
+
+RESULT = Path(__file__).parent / "results" / "camvid.json"
+RECIPE = shlex.split("--epochs 50 --batch-size 4 --learning-rate 1.5e-3 --validate-every 2 --max-minutes 28")
+
+
+@click.command()
+@click.argument("data")
+@click.option("-o", "--output", "run", type=click.Path(path_type=Path), default=Path("runs/camvid"))
+def main(data: str, run: Path) -> None:
+    """Train, export at 360x480, score every file on val."""
+    bundle = run.with_name(run.name + "-bundle")
+    started = monotonic()
+    command = _do("train", data, "-o", run, *RECIPE)
+    minutes = (monotonic() - started) / 60
+    export = _do("export", run / "best.safetensors", "-o", bundle, "--size", "360x480", "--data", data)
+    report = json.loads((bundle / "report.json").read_text(encoding="utf-8"))
+    result = {
+        "date": date.today().isoformat(),
+        "commands": [command, export],
+        "machine": machine(),
+        "training_minutes": round(minutes, 1),
+        "parameters": parameter_count(load_checkpoint(run / "best.safetensors").network),
+        "pictures_scored": report["pictures_scored"],
+        "artifacts": report["artifacts"],
+    }
+    write_json(RESULT, result)
+    print(_table(result))
+
+
+def _do(*words: object) -> str:
+    command = ["fcn-edge", *map(str, words)]
+    print(f"$ {shlex.join(command)}", flush=True)
+    subprocess.run([sys.executable, "-m", "fcn_edge", *command[1:]], check=True)
+    return shlex.join(command)
+
+
+def _table(result: dict[str, Any]) -> str:
+    """Markdown: the four scores and each class's IoU in percent, a column per artifact."""
+    artifacts = result["artifacts"]
+    rows = [["", *artifacts], ["---", *("---:" for _ in artifacts)]]
+    for key in ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
+        rows.append([key.replace("_", " "), *(f"{100 * scores[key]:.2f}" for scores in artifacts.values())])
+    for name in next(iter(artifacts.values()))["per_class_iou"]:
+        rows.append([name, *(f"{100 * scores['per_class_iou'][name]:.1f}" for scores in artifacts.values())])
+    head = f"{result['parameters']:,} parameters, {result['training_minutes']} minutes, {result['machine']}"
+    return "\n".join([head, "", *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+if __name__ == "__main__":
+    main()
