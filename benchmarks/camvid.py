@@ -1,6 +1,6 @@
 """CamVid from scratch to a scored bundle, by the commands of the README; prints and stores the table that stands there.
 
-    .venv/bin/python benchmarks/camvid.py camvid:PATH/TO/camvid -o runs/camvid
+.venv/bin/python benchmarks/camvid.py camvid:PATH/TO/camvid -o runs/camvid
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Latency of a bundle's files and of the checkpoint in torch, interleaved in one run; ratios of medians are what counts.
+"""Latency of a bundle's files and of the checkpoint in torch, interleaved in one run; the ratios count.
 
-    .venv/bin/python benchmarks/latency.py runs/camvid-bundle runs/camvid/best.safetensors
+.venv/bin/python benchmarks/latency.py runs/camvid-bundle runs/camvid/best.safetensors
 """
 
 from __future__ import annotations

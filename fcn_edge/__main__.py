@@ -6,11 +6,13 @@ the extra that brings it.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -45,6 +47,13 @@ class Door(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:  # a verb that loads a library only when it opens its model
+            name = ctx.invoked_subcommand or ""
+            raise _missing(name, VERBS[name], error) from None
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         verb = VERBS.get(cmd_name)
         return _load(cmd_name, verb) if verb else None
@@ -58,13 +67,17 @@ def _load(name: str, verb: Verb) -> click.Command:
     try:
         command = getattr(importlib.import_module(verb.module), f"{name}_command")
     except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] in ("fcn_edge", "calibration", "export", "runtime"):
-            raise
-        raise UsageError(
-            f"{name} wanted the package {error.name}, found none; install it: pip install 'fcn-edge[{verb.extra}]'"
-        ) from None
+        raise _missing(name, verb, error) from None
     assert isinstance(command, click.Command)
     return command
+
+
+def _missing(name: str, verb: Verb, error: ModuleNotFoundError) -> Exception:
+    if not error.name or error.name.split(".")[0] in ("fcn_edge", "calibration", "export", "runtime"):
+        return error  # ours, and so our bug
+    return UsageError(
+        f"{name} wanted the package {error.name}, found none; install it: pip install 'fcn-edge[{verb.extra}]'"
+    )
 
 
 @click.command(cls=Door, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -90,9 +103,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _told(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return _told("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output is gone; say nothing more to it
-        return _told("wanted to write to standard output, found its reader gone", OutputError.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        return _no_output(str(error.strerror))
+    except SystemExit:  # click's answer to EPIPE
+        return _no_output("its reader gone")
+
+
+def _no_output(found: str) -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # say nothing more to it
+    return _told(
+        f"wanted to write to standard output, found: {found}; give it a reader with room", OutputError.exit_code
+    )
 
 
 def _told(message: str, code: int) -> int:

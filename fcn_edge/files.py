@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from fcn_edge.errors import OutputError
 
 def part_of(path: Path) -> Path:
     """The temporary neighbour under which `path` is written."""
+    if path.name in ("", ".."):
+        raise OutputError(f"{path}: wanted a place with a name of its own, found a way to a folder; name what to write")
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
@@ -66,8 +69,10 @@ def require_writable(folder: Path) -> None:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe.{os.getpid()}"
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
+        try:
+            probe.write_bytes(b"\0" * 4096)
+        finally:
+            probe.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -86,7 +91,7 @@ def _finite(content: Any) -> Any:
         return {str(key): _finite(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
         return [_finite(value) for value in content]
-    return None if isinstance(content, float) and content != content else content
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def sha256_of(path: Path) -> str:

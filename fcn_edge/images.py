@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Any
 
-# OpenCV reads this once, when it is first imported: a 17 kB PNG may otherwise unpack to gigabytes.
-MAX_PIXELS = 50_000_000
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what cannot be decoded is told once, by us
+import numpy as np
+from numpy.typing import NDArray
 
-import numpy as np  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
-
-from fcn_edge.errors import SourceError, UsageError  # noqa: E402
-from fcn_edge.labels import LabelSet  # noqa: E402
+from fcn_edge import MAX_PIXELS as MAX_PIXELS
+from fcn_edge.errors import SourceError, UsageError, first_line
+from fcn_edge.labels import LabelSet
 
 try:
     import cv2
-except ImportError:
+except ImportError as error:
     raise UsageError(
-        "wanted OpenCV (cv2), found none; install it: pip install 'fcn-edge[desktop]' (a Jetson has JetPack's)"
+        f"wanted OpenCV, found: {first_line(error)}; pip install 'fcn-edge[desktop]' brings it (a Jetson has JetPack's)"
     ) from None
 
-from fcn_edge.palette_png import decode_palette_png  # noqa: E402
+from fcn_edge.palette_png import decode_palette_png
 
 IMAGE_SUFFIXES = frozenset(".jpg .jpeg .png .bmp .webp .tif .tiff .ppm .pgm .gif .avif .jp2".split())
 
 
 def list_images(folder: Path) -> list[Path]:
     """The picture files right in a folder, sorted by name; raises SourceError if there is no such folder."""
-    if not folder.is_dir():
-        raise SourceError(f"wanted a folder of pictures, found no folder {folder}; check the path")
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    except OSError as error:
+        raise SourceError(f"wanted a folder of pictures, found {folder}: {error.strerror}; check the path") from None
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -42,7 +39,12 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """One mask as (H, W) uint8, the numbers in the file: 8-bit grey values, or the indices of a palette PNG."""
-    indices = decode_palette_png(_read_bytes(path))
+    try:
+        indices = decode_palette_png(_read_bytes(path))
+    except cv2.error:
+        indices = None  # `_decoded` will say why
+    if indices is not None:
+        _require_size(path, indices)
     mask = _decoded(path, cv2.IMREAD_UNCHANGED) if indices is None else indices
     if mask.ndim != 2 or mask.dtype != np.uint8:
         found = f"{mask.shape[2]} channels" if mask.ndim == 3 else f"{mask.dtype} values"
@@ -62,11 +64,15 @@ def _decoded(path: Path, flags: int) -> NDArray[np.uint8]:
     if image is None:
         what = "an empty file" if empty else "none that OpenCV can decode (damaged, unknown, or over 50 megapixels)"
         raise SourceError(f"{path}: wanted a picture, found {what}; convert it or leave it out")
+    _require_size(path, image)
+    return np.asarray(image)
+
+
+def _require_size(path: Path, image: NDArray[Any]) -> None:
     if image.shape[0] * image.shape[1] > MAX_PIXELS:
         raise SourceError(
             f"{path}: wanted at most 50 megapixels, found {image.shape[1]}x{image.shape[0]}; scale it down"
         )
-    return np.asarray(image)
 
 
 def _read_bytes(path: Path, count: int = -1) -> bytes:

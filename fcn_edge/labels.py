@@ -27,6 +27,8 @@ class LabelSet:
     def __post_init__(self) -> None:
         if not self.names or len(self.names) != len(self.palette):
             raise ValueError(f"{len(self.names)} class names and {len(self.palette)} colours do not make a label set")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"class names must differ, found {', '.join(self.names)}")
         if len(self.names) > VOID:
             raise ValueError(f"a uint8 mask holds at most {VOID} classes, not {len(self.names)}")
 
@@ -50,7 +52,7 @@ class LabelSet:
             raise ValueError("classes must be a list of objects")
         try:
             by_id = sorted((int(row["id"]), str(row["name"]), tuple(int(v) for v in row["rgb"])) for row in rows)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"a class needs id, name and rgb ({error!r})") from None
         if [row[0] for row in by_id] != list(range(len(by_id))):
             raise ValueError(f"class ids must count 0, 1, 2 ..., found {[row[0] for row in by_id]}")
@@ -76,5 +78,5 @@ def read_classes(path: Path) -> tuple[LabelSet, int]:
         raise SourceError(
             f"wanted the class list {path}, found no such file; write one, or name another folder"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise SourceError(f"{path} is not a class list: {error}; see the README for its form") from None

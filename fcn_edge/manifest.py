@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,7 @@ class ModelFacts:
                 str(content["precision"]),
                 dict(content["provenance"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ModelError(
                 f"{where}: wanted an ONNX file exported by fcn-edge, found no such metadata ({error!r})"
             ) from None
@@ -101,10 +102,10 @@ def read_manifest(bundle: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
         _require_version(content, path)
         files = tuple(BundleFile(**row) for row in content["files"])
-        if any(Path(file.name).name != file.name for file in files):
+        if not all(re.fullmatch(r"[\w.-]*\w", file.name) for file in files):
             raise ValueError("a file outside the bundle")
         return Manifest(LabelSet.from_json(content["classes"]), _size(content), files, dict(content["provenance"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path}: wanted the manifest of a bundle, found: {error!r}; export it again") from None
 
 
@@ -117,4 +118,6 @@ def _require_version(content: Any, where: Path) -> None:
 
 def _size(content: Any) -> tuple[int, int]:
     height, width = (int(side) for side in content["size_hw"])
+    if height < 1 or width < 1:
+        raise ValueError(f"a size of {height}x{width}")
     return height, width

@@ -44,7 +44,7 @@ def decode_palette_png(png: bytes) -> NDArray[np.uint8] | None:
     Raises cv2.error or returns None if damaged.
     """
     header = _header(png)
-    if header is None or header[COLOUR_TYPE_AT] != PALETTE:
+    if header is None or header[COLOUR_TYPE_AT] != PALETTE or header[8] not in (1, 2, 4, 8):
         return None
     grey = b"".join(_as_grey(png))
     image = cv2.imdecode(np.frombuffer(grey, np.uint8), cv2.IMREAD_GRAYSCALE)

@@ -34,8 +34,8 @@ img { max-width: 100%; image-rendering: crisp-edges; }
 
 def console(*, stderr: bool = False) -> Console:
     """Where results go: standard output, as wide as it is; a log gets 120 columns."""
-    plain = Console(stderr=stderr)
-    return plain if plain.is_terminal else Console(stderr=stderr, width=120)
+    plain = Console(stderr=stderr, markup=False, emoji=False)
+    return plain if plain.is_terminal else Console(stderr=stderr, width=120, markup=False, emoji=False)
 
 
 def percent(fraction: float | None) -> str:

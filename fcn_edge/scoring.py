@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_edge.datasets import Dataset
+from fcn_edge.datasets import Dataset, labelled_picture
 from fcn_edge.metrics import ConfusionMatrix, Scores
 from fcn_edge.progress import tracked
 
@@ -38,7 +38,7 @@ def compare(segments: Mapping[str, Segment], dataset: Dataset, title: str) -> di
     agreeing = dict.fromkeys(segments, 0)
     pixels = 0
     for index in tracked(range(len(dataset)), title, len(dataset)):
-        image, truth = dataset.image(index), dataset.mask(index)
+        image, truth = labelled_picture(dataset, index)
         masks = {name: segment(image) for name, segment in segments.items()}
         reference = next(iter(masks.values()))
         pixels += truth.size

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from fcn_edge.datasets.camvid import open_camvid
 from fcn_edge.datasets.folder import open_folder
-from fcn_edge.datasets.labelled import Dataset
+from fcn_edge.datasets.labelled import Dataset, labelled_picture
 from fcn_edge.datasets.synthetic import open_synthetic
 from fcn_edge.errors import SourceError, UsageError
 
-__all__ = ["Dataset", "open_dataset", "require_masks"]
+__all__ = ["Dataset", "labelled_picture", "open_dataset", "require_masks"]
 
 READERS = {"camvid": open_camvid, "folder": open_folder}
 

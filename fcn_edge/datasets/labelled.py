@@ -77,6 +77,17 @@ class LabelledFiles:
         return digest.hexdigest()
 
 
+def labelled_picture(dataset: Dataset, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One picture with its mask; raises SourceError where their sizes differ."""
+    image, mask = dataset.image(index), dataset.mask(index)
+    if image.shape[:2] != mask.shape:
+        raise SourceError(
+            f"wanted picture and mask of one size, found {image.shape[:2]} and {mask.shape} for {dataset.name(index)}; "
+            "export the mask again at the picture's size"
+        )
+    return image, mask
+
+
 def read_labelled_mask(path: Path, labels: LabelSet, ignore_index: int) -> NDArray[np.uint8]:
     """A mask file with its void numbers (`ignore_index` and 255) turned into VOID; any other stray id is refused."""
     mask = read_mask(path)

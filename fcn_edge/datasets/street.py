@@ -209,6 +209,8 @@ def _light_ground(shot: Shot, placed: list[tuple[float, Thing]]) -> None:
     """Shadows, grain and haze of the ground: light in the picture, in which the mask has no part."""
     (height, width), focal = shot.mask.shape, shot.focal / 16.0
     top = math.ceil(shot.horizon / 16.0 + focal * CREST_SLOPE)
+    if top >= height:
+        return  # a picture of one or two rows
     slope = (np.arange(top, height) - shot.horizon / 16.0) / focal
     z = ((slope - np.sqrt(np.maximum(slope**2 - CREST_SLOPE**2, 0.0))) / (2.0 * DROP)).astype(np.float32)[:, None]
     across = (np.arange(width, dtype=np.float32) - width / 2) / np.float32(focal) * z - np.float32(shot.bend) * z * z

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from fcn_edge.datasets import Dataset
+from fcn_edge.datasets import Dataset, labelled_picture
 from fcn_edge.errors import SourceError
 from fcn_edge.progress import tracked
 from fcn_edge.training.augment import Augmentation
@@ -88,17 +88,6 @@ class WholePictures(TorchDataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         image, mask = labelled_picture(self.dataset, index)
         return torch.from_numpy(image), torch.from_numpy(mask)
-
-
-def labelled_picture(dataset: Dataset, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One picture with its mask; raises SourceError where their sizes differ."""
-    image, mask = dataset.image(index), dataset.mask(index)
-    if image.shape[:2] != mask.shape:
-        raise SourceError(
-            f"wanted picture and mask of one size, found {image.shape[:2]} and {mask.shape} for {dataset.name(index)}; "
-            "export the mask again at the picture's size"
-        )
-    return image, mask
 
 
 def training_batches(

@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -138,12 +139,15 @@ def test_a_folder_appears_whole_where_there_was_none_or_an_empty_one(tmp_path: P
     assert left_in(tmp_path) == {"bundle": None, "bundle/a": b"1"}
 
 
-def test_the_folder_one_stands_in_may_be_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bundle").mkdir()
-    monkeypatch.chdir(tmp_path / "bundle")
-    with whole_folder(Path(".")) as partial:
-        (partial / "a").write_text("1")
-    assert left_in(tmp_path) == {"bundle": None, "bundle/a": b"1"}
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_a_place_without_a_name_of_its_own_is_an_output_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    # A rename over the folder one stands in would leave one standing nowhere.
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError), whole(Path(".")):
+        pass
+    assert left_in(tmp_path) == {}
 
 
 @pytest.mark.parametrize("taken", ["folder", "file"])

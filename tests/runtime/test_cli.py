@@ -56,9 +56,9 @@ def test_without_a_sink_the_latency_is_told_on_stderr(drive: Path, tiny_bundle: 
 
 
 def test_alpha_one_in_the_mask_view_shows_the_palette(tmp_path: Path, drive: Path, tiny_bundle: Path) -> None:
-    flags = ("--view", "mask", "--alpha", 1)
-    assert run_fcn_edge("run", drive, tmp_path / "%d.jpg", "--model", tiny_bundle, *flags).returncode == 0
-    assert run_fcn_edge("run", drive, tmp_path / "%d.png", "--model", tiny_bundle).returncode == 0
+    sinks = (tmp_path / "%d.jpg", tmp_path / "%d.png")
+    done = run_fcn_edge("run", drive, *sinks, "--model", tiny_bundle, "--view", "mask", "--alpha", 1)
+    assert done.returncode == 0, done.stderr
     shown, mask = cv2.imread(str(tmp_path / "3.jpg")), read_mask(tmp_path / "3.png")
     assert np.abs(shown.astype(int) - STREET_LABELS.colours_bgr()[mask]).mean() < 12
 

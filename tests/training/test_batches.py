@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcn_edge.datasets import open_dataset
+from fcn_edge.datasets import labelled_picture, open_dataset
 from fcn_edge.errors import SourceError
 from fcn_edge.labels import VOID, LabelSet
 from fcn_edge.training.augment import Augmentation
@@ -18,7 +18,6 @@ from fcn_edge.training.batches import (
     TrainingCrops,
     class_pixels,
     class_weights,
-    labelled_picture,
     training_batches,
 )
 from fcn_edge.training.schedule import learning_rate, training_progress
