@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from fcn_edge.errors import SourceError, first_line
 from runtime.source import Frame
+from runtime.video import MAX_BAD_IN_A_ROW
 
 SILENT_AFTER_S = 10.0  # no frame for so long: the camera is taken for lost
 
@@ -26,6 +28,7 @@ class CameraSource:
         self.device, self.bad, self.dropped = device, 0, 0
         self._container = _open_v4l2(device)
         self.rate: Fraction | None = self._container.streams.video[0].average_rate
+        self._frames = self._container.decode(video=0)
         self._newest: NDArray[np.uint8] | None = None
         self._arrived = threading.Condition()
         self._closed = self._ended = False
@@ -33,13 +36,18 @@ class CameraSource:
         self._reader.start()
 
     def _read(self) -> None:
-        try:
-            for decoded in self._container.decode(video=0):
-                self._put(decoded.to_ndarray(format="bgr24"))
-                if self._closed:
+        with suppress(av.error.FFmpegError, OSError):  # told by whoever waits for the next frame
+            bad_in_a_row = 0
+            while bad_in_a_row < MAX_BAD_IN_A_ROW and not self._closed:
+                try:
+                    self._put(next(self._frames).to_ndarray(format="bgr24"))
+                    bad_in_a_row = 0
+                except StopIteration:
                     break
-        except (av.error.FFmpegError, OSError):
-            pass  # told by whoever waits for the next frame
+                except av.error.InvalidDataError:
+                    self.bad += 1
+                    bad_in_a_row += 1
+                    self._frames = self._container.decode(video=0)
         with self._arrived:
             self._ended = True
             self._arrived.notify()

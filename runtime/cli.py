@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from fcn_edge.datasets.street import draw_street
+from fcn_edge.errors import UsageError
 from fcn_edge.files import json_text, write_json
-from fcn_edge.images import fit_frame
+from fcn_edge.images import IMAGE_SUFFIXES, fit_frame
+from fcn_edge.interrupt import Interrupt
 from fcn_edge.options import SIZE
 from fcn_edge.progress import say
 from fcn_edge.report import print_table
@@ -20,7 +22,7 @@ from runtime.segmenter import Segmenter
 from runtime.session import ENGINES, open_session
 from runtime.sinks import SinkContext, open_sink
 from runtime.source import open_source
-from runtime.stream import Interrupt, StreamReport, run_stream
+from runtime.stream import StreamReport, run_stream
 
 MODEL = click.Path(path_type=Path)
 
@@ -57,7 +59,8 @@ def run_command(
     SOURCE: a video file, a picture, a folder of pictures, or a camera (0, /dev/video0).
     SINK: display://, out.mkv, out.mp4, masks/%06d.png, frames/%06d.jpg, json:-, json:FILE or null: (the default).
     """
-    interrupt = Interrupt()
+    _require_distinct(source, sinks)
+    interrupt = Interrupt("frame")
     with ExitStack() as stack:
         stack.enter_context(interrupt.listening())
         frames = stack.enter_context(closing(open_source(source)))
@@ -67,6 +70,18 @@ def run_command(
         opened = [stack.enter_context(closing(open_sink(sink, context))) for sink in sinks or ("null:",)]
         report = run_stream(frames, Segmenter(session), opened, interrupt)
     _tell(report)
+
+
+def _require_distinct(source: str, sinks: tuple[str, ...]) -> None:
+    """No sink may overwrite the source, nor two write one file."""
+    twice = next((sink for sink in sinks if sinks.count(sink) > 1), None)
+    if twice:
+        raise UsageError(f"wanted every sink once, found {twice} twice; leave one out")
+    given, taken = Path(source).resolve(), {Path(sink.removeprefix("json:")).resolve(): sink for sink in sinks}
+    folders = {path.parent: sink for path, sink in taken.items() if path.suffix.lower() in IMAGE_SUFFIXES}
+    clash = taken.get(given) or (folders.get(given) if given.is_dir() else None)
+    if clash:
+        raise UsageError(f"wanted sinks beside the source {source}, found {clash} in its place; write elsewhere")
 
 
 def _tell(report: StreamReport) -> None:

@@ -12,7 +12,8 @@ from fcn_edge.labels import LabelSet
 VIEWS = ("overlay", "mask", "split")
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 LEGEND_SHARE = 1 / 36  # of the frame's height, per line
-MIN_LEGEND_HEIGHT = 120  # pixels of frame below which words cannot be read
+MIN_LEGEND_HEIGHT = 120  # pixels of frame below which words cannot be read,
+MIN_LINE = 4  # and of a line
 
 
 class Overlay:
@@ -43,7 +44,8 @@ class Overlay:
     def _add_legend(self, picture: NDArray[np.uint8]) -> None:
         if self._legend_for != picture.shape:
             self._legend_for = picture.shape
-            self._legend = legend(self.labels, picture.shape[0]) if picture.shape[0] >= MIN_LEGEND_HEIGHT else None
+            fits = picture.shape[0] >= max(MIN_LEGEND_HEIGHT, MIN_LINE * len(self.labels))
+            self._legend = legend(self.labels, picture.shape[0]) if fits else None
         if self._legend is None:
             return
         height, width = (min(sides) for sides in zip(self._legend.shape[:2], picture.shape[:2], strict=True))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import cv2
@@ -51,7 +51,7 @@ class Recorder:
             self._container.mux(self._stream.encode(frame))
 
     def _start(self, height: int, width: int) -> None:
-        self._container = av.open(self._file, mode="w", format=FORMATS[self.path.suffix.lower()])
+        self._container = av.open(_Output(self._file), mode="w", format=FORMATS[self.path.suffix.lower()])
         stream = self._container.add_stream(CODEC, rate=self.rate, options=QUALITY)
         stream.width, stream.height = width, height
         # 4:2:0 halves the colour planes, which odd sizes do not allow.
@@ -80,6 +80,26 @@ class Recorder:
             self._file.close()
         with suppress(OSError):
             self._part.unlink()
+
+
+class _Output:
+    """The file as FFmpeg sees it; only the first failure is raised, for FFmpeg goes on and PyAV prints the rest."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._failed = file, False
+        self.tell = file.tell
+
+    def write(self, content: bytes) -> int:
+        if self._failed:
+            return len(content)
+        try:
+            return self._file.write(content)
+        except OSError:
+            self._failed = True
+            raise
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return 0 if self._failed else self._file.seek(offset, whence)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,13 +20,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_edge.errors import UsageError
+from fcn_edge.errors import OutputError, UsageError
 from fcn_edge.files import require_writable, whole_file, writing
 from fcn_edge.labels import LabelSet
 from fcn_edge.palette_png import encode_palette_png
 from runtime.overlay import Overlay
 from runtime.recorder import FORMATS, Recorder
 from runtime.source import Frame
+
+JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,10 @@ class FileSink(SinkBase):
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         self._taken: set[Path] | None = None if self.NUMBER.search(pattern) else set()  # numbers never repeat
-        require_writable(Path(pattern).parent)
+        require_writable(next(folder for folder in Path(pattern).parents if not self._varies(str(folder))))
+
+    def _varies(self, name: str) -> bool:
+        return bool(self.NUMBER.search(name)) or "{name}" in name
 
     def _save(self, frame: Frame, content: bytes) -> None:
         path = self._path(frame)
@@ -128,7 +134,10 @@ class PictureSink(FileSink):
 
     def write(self, segmented: Segmented) -> None:
         picture = self.overlay.draw(segmented.frame.image, segmented.mask, self.view)
-        self._save(segmented.frame, cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
+        encoded, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        if not encoded:
+            raise OutputError(f"{self.pattern}: wanted to write a JPEG, found a frame too large for one; write a video")
+        self._save(segmented.frame, jpeg.tobytes())
 
 
 class JsonSink(SinkBase):
@@ -174,7 +183,8 @@ class JsonFileSink(JsonSink):
                 if self._file.write(line) != len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError:
-                os.truncate(self.path, self._whole)
+                with suppress(OSError):  # a device cannot be cut, a full disk can
+                    os.truncate(self.path, self._whole)
                 raise
         self._whole += len(line)
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from time import perf_counter
-from types import FrameType
 
 from fcn_edge.errors import SourceError
-from fcn_edge.progress import progress, say
+from fcn_edge.interrupt import Interrupt
+from fcn_edge.progress import progress
 from runtime.latency import StageTimes
 from runtime.segmenter import Segmenter
 from runtime.sinks import Segmented, Sink, WindowClosed
@@ -36,29 +33,6 @@ class StreamReport:
     @property
     def fps(self) -> float:
         return self.segmented / self.seconds if self.seconds else 0.0
-
-
-class Interrupt:
-    """Ctrl-C and SIGTERM as a wish that the loop looks at; the second Ctrl-C ends the process at once."""
-
-    def __init__(self) -> None:
-        self.wished = False
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._wish) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _wish(self, number: int, frame: FrameType | None) -> None:
-        if self.wished:
-            sys.stderr.flush()
-            os._exit(128 + number)
-        self.wished = True
-        say("stopping after this frame; once more to stop at once")
 
 
 def run_stream(source: FrameSource, segmenter: Segmenter, sinks: Sequence[Sink], interrupt: Interrupt) -> StreamReport:

@@ -25,7 +25,9 @@ class VideoSource:
     def __init__(self, path: Path) -> None:
         self.path, self.bad = path, 0
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(f"file:{path}")  # or a name with a colon would be taken for a protocol
+            if self._container.format.name == "tty":  # FFmpeg draws texts as pictures
+                raise IndexError
             self._stream = self._container.streams.video[0]
         except (av.error.FFmpegError, IndexError, OSError) as error:
             found = "no video stream" if isinstance(error, IndexError) else first_line(error)

@@ -96,9 +96,9 @@ def tiny_bundle(tiny_checkpoint: Path, street_folder: Path, tmp_path_factory: py
 
 
 def run_fcn_edge(*arguments: object, **options: object) -> Done:
-    """`fcn-edge ARGUMENTS` as a process of its own, output captured as text; at most two minutes."""
+    """`fcn-edge ARGUMENTS` as a process of its own, output captured as text; at most four minutes."""
     command = [sys.executable, "-m", "fcn_edge", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("device") / "venv"
     subprocess.run([oldest_python(), "-m", "venv", str(folder)], check=True, timeout=120)
     command = [str(folder / "bin" / "pip"), "install", "--quiet", f"{ROOT}[desktop]"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "bin"
 
@@ -40,6 +40,7 @@ def on_device(device: Path, *words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=device, env=clean)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.install
 def test_a_device_without_torch_and_onnx_runs_measures_and_scores(
     device: Path, tiny_bundle: Path, street_folder: Path, tmp_path: Path
@@ -57,6 +58,7 @@ def test_a_device_without_torch_and_onnx_runs_measures_and_scores(
     assert len(list(tmp_path.glob("*.png"))) == 4
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.install
 def test_a_device_says_which_extra_brings_training(device: Path, tmp_path: Path) -> None:
     done = on_device(device, "train", "synthetic:", "-o", tmp_path / "run")

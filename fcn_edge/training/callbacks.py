@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from fcn_edge.files import whole_file
+from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import progress, say
 from fcn_edge.training.checkpoint import Checkpoint, save_checkpoint
 from fcn_edge.training.segmentation import Segmentation
@@ -54,7 +51,8 @@ class KeepBest(Callback):
         module.log("pixel_accuracy", scores.pixel_accuracy)
         if scores.mean_iou > module.best_iou:
             module.best_iou = scores.mean_iou
-            provenance = {**self.checkpoint.provenance, "epoch": trainer.current_epoch + 1}
+            epochs = trainer.current_epoch + (trainer.state.fn == TrainerFn.FITTING)  # counted when an epoch has ended
+            provenance = {**self.checkpoint.provenance, "epoch": epochs}
             checkpoint = replace(
                 self.checkpoint, network=module.network, scores=scores.to_json(), provenance=provenance
             )
@@ -132,33 +130,17 @@ def _time_left(module: Segmentation) -> str:
 
 
 class StopBetweenSteps(Callback):
-    """Ctrl-C or SIGTERM: the step under way is finished, then `Stopped` is raised. A second Ctrl-C ends at once."""
+    """Raises `Stopped` after the step in which the user wished it."""
 
-    def __init__(self) -> None:
-        self.asked = False
+    def __init__(self, interrupt: Interrupt) -> None:
+        self.interrupt = interrupt
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            sys.stderr.flush()
-            os._exit(128 + number)
-        self.asked = True
-        say("stopping after this step; once more to stop at once")
-
-    def _raise_if_asked(self) -> None:
-        if self.asked:
+    def _stop_if_wished(self) -> None:
+        if self.interrupt.wished:
             raise Stopped
 
     def on_train_batch_end(self, *args: Any) -> None:
-        self._raise_if_asked()
+        self._stop_if_wished()
 
     def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        self._raise_if_asked()
+        self._stop_if_wished()

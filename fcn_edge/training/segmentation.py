@@ -55,7 +55,8 @@ class Segmentation(LightningModule):
         self.total_steps = total_steps
         self.class_weights: Tensor
         self.register_buffer("class_weights", torch.from_numpy(weights), persistent=False)
-        self.elapsed_s = 0.0  # over all the runs of a resumed training
+        self.earlier_s = 0.0  # what the runs before this one took, when it is resumed
+        self.started = time.monotonic()
         self.best_iou = -1.0
         self.confusion = ConfusionMatrix(self.names)
         for drop in (self.network.drop6, self.network.drop7):
@@ -70,12 +71,19 @@ class Segmentation(LightningModule):
         ]
         return torch.optim.AdamW(groups, lr=self.config.learning_rate, fused=True)
 
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training so far, over all the runs of a resumed one."""
+        return self.earlier_s + time.monotonic() - self.started
+
+    def on_fit_start(self) -> None:
+        self.started = time.monotonic()
+
     def progress_now(self) -> float:
         limit = self.config.max_minutes
         return training_progress(self.global_step, self.total_steps, self.elapsed_s, limit * 60 if limit else None)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        self.batch_started = time.monotonic()
         # Dropout depends on the step alone, so that a resumed run draws what an unbroken one would.
         torch.manual_seed(int(np.random.default_rng((self.config.seed, self.global_step)).integers(2**63)))
         factor = learning_rate(self.config.schedule, self.progress_now())
@@ -96,12 +104,8 @@ class Segmentation(LightningModule):
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(frames))
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.elapsed_s += time.monotonic() - self.batch_started
-
     def on_validation_epoch_start(self) -> None:
         self.confusion = ConfusionMatrix(self.names)
-        self.validation_started = time.monotonic()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         frames, masks = batch
@@ -109,14 +113,11 @@ class Segmentation(LightningModule):
         for truth, prediction in zip(masks.cpu().numpy(), predicted.cpu().numpy(), strict=True):
             self.confusion.update(truth, prediction)
 
-    def on_validation_epoch_end(self) -> None:
-        self.elapsed_s += time.monotonic() - self.validation_started
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["elapsed_s"], checkpoint["best_iou"] = self.elapsed_s, self.best_iou
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.elapsed_s, self.best_iou = checkpoint["elapsed_s"], checkpoint["best_iou"]
+        self.earlier_s, self.best_iou = checkpoint["elapsed_s"], checkpoint["best_iou"]
 
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]

@@ -21,6 +21,7 @@ from fcn_edge import __version__
 from fcn_edge.datasets import Dataset
 from fcn_edge.errors import ModelError, SourceError
 from fcn_edge.files import require_writable, writing
+from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import say
 from fcn_edge.scoring import score
 from fcn_edge.training.batches import class_pixels, class_weights, training_batches, validation_batches
@@ -86,18 +87,19 @@ def _fit(
     module: Segmentation, fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Dataset], folder: Path
 ) -> int | None:
     """Runs Lightning; the number of epochs done, or None when the user stopped it."""
-    stop = StopBetweenSteps()
-    callbacks = [stop, KeepBest(folder, fresh), TimeLimit(), Told(), KeepLast(folder)]
+    interrupt = Interrupt("step")
+    callbacks = [StopBetweenSteps(interrupt), KeepBest(folder, fresh), TimeLimit(), Told(), KeepLast(folder)]
     if config.averaging:
         callbacks.insert(2, averaged_weights(config.averaging))
     batches = training_batches(data[0], config.crop_hw, config.batch_size, config.seed, config.workers)
+    pictures = validation_batches(data[1], config.workers)
     last = folder / LAST
     try:
-        with _quiet_lightning(), writing(folder), stop.listening(), _one_line_worker_errors():
+        with _quiet_lightning(), writing(folder), interrupt.listening(), _one_line_worker_errors():
             trainer = _trainer(config, callbacks, folder)
-            trainer.fit(
-                module, batches, validation_batches(data[1], config.workers), ckpt_path=last if last.exists() else None
-            )
+            trainer.fit(module, batches, pictures, ckpt_path=last if last.exists() else None)
+            if trainer.current_epoch % config.validate_every:
+                trainer.validate(module, pictures, verbose=False)  # the last epoch is often the best
     except Stopped:
         return None
     return int(trainer.current_epoch)

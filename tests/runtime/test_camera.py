@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 import runtime.camera
 from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.errors import SourceError
+from fcn_edge.interrupt import Interrupt
 from runtime.camera import CameraSource
 from runtime.overlay import Overlay
 from runtime.segmenter import Segmenter
 from runtime.session import FakeSession
 from runtime.sinks import VideoSink
 from runtime.source import open_source
-from runtime.stream import Interrupt, run_stream
+from runtime.stream import run_stream
 from tests.runtime.test_recorder import record, steps, watch
 from tests.runtime.test_video import damage
 
@@ -148,7 +149,7 @@ def test_what_a_lost_camera_showed_stays_recorded(plug, tmp_path: Path) -> None:
     camera.unplugged.set()
     sink = VideoSink(tmp_path / "out.mkv", Overlay(STREET_LABELS), "overlay", source.rate)
     with pytest.raises(SourceError, match="found its end"):
-        run_stream(source, Segmenter(session), [sink], Interrupt())
+        run_stream(source, Segmenter(session), [sink], Interrupt("frame"))
     assert len(watch(tmp_path / "out.mkv").images) + source.dropped == 3
 
 

@@ -90,6 +90,17 @@ def test_a_wrong_run_is_refused_in_one_line(
     assert_refused(run_fcn_edge("run", *filled, cwd=tmp_path, env=calm), code, word)
 
 
+@pytest.mark.parametrize("sink", ["photos/{name}.png", "photos/%06d.jpg", "./photos/a.png"])
+def test_a_sink_in_the_place_of_the_source_is_refused(sink: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    before = (tmp_path / "photos" / "a.png").read_bytes()
+    source = "photos/a.png" if sink.endswith("a.png") else "photos"
+    done = run_fcn_edge("run", tmp_path / source, tmp_path / sink, "--model", tiny_bundle)
+    assert_refused(done, 2, "in its place")
+    assert (tmp_path / "photos" / "a.png").read_bytes() == before
+
+
 def test_one_file_named_twice_is_refused(tmp_path: Path, drive: Path, tiny_bundle: Path) -> None:
     out = tmp_path / "out.mkv"
     assert_refused(run_fcn_edge("run", drive, out, out, "--model", tiny_bundle), 2, "out.mkv")

@@ -170,7 +170,7 @@ def graph_swapped(bundle: Path) -> Path:
         (graph_truncated, "sha256"),
         (graph_tampered, "sha256"),
         (graph_swapped, "sha256"),
-        (lambda bundle: bundle / "report.html", ".html"),
+        (lambda bundle: bundle / "report.html", "wanted a bundle or an ONNX file, found a .html"),
     ],
 )
 def test_what_is_no_whole_bundle_is_refused(bundle: Path, spoil: Callable[[Path], Path], word: str) -> None:

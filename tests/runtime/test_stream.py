@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,11 +18,12 @@ import pytest
 
 from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.errors import OutputError, SourceError
+from fcn_edge.interrupt import Interrupt
 from runtime.segmenter import Segmenter
 from runtime.session import FakeSession
 from runtime.sinks import Segmented, SinkBase, SinkContext, WindowClosed, open_sink
 from runtime.source import Frame, open_source
-from runtime.stream import Interrupt, run_stream
+from runtime.stream import run_stream
 from tests.runtime.test_recorder import left_in, levels, record, steps, watch
 from tests.runtime.test_video import damage
 
@@ -83,7 +85,7 @@ def failing_at(index: int, error: Exception) -> Callable[[int], None]:
 
 def test_every_frame_reaches_every_sink_in_order() -> None:
     sinks = [Witness(), Witness()]
-    report = run_stream(Steps(9), fake(), sinks, Interrupt())
+    report = run_stream(Steps(9), fake(), sinks, Interrupt("frame"))
     assert [sink.seen for sink in sinks] == [list(range(9))] * 2
     assert [sink.end for sink in sinks] == [["finished", "closed"]] * 2
     assert (report.segmented, report.received) == (9, 9)
@@ -93,13 +95,13 @@ def test_a_sink_gets_the_mask_of_its_frame_and_the_stages_before_it() -> None:
     got: list[Segmented] = []
     sink = Witness()
     sink.write = got.append  # type: ignore[method-assign]
-    run_stream(Steps(3), fake(), [sink], Interrupt())
+    run_stream(Steps(3), fake(), [sink], Interrupt("frame"))
     assert all(np.array_equal(one.mask, blue(one.frame.image)) for one in got)
     assert [list(one.times_ms) for one in got] == [["decode", "resize", "infer", "restore"]] * 3
 
 
 def test_the_report_has_a_sample_of_every_stage_for_every_frame() -> None:
-    summary = run_stream(Steps(7), fake(), [Witness()], Interrupt()).times.summary()
+    summary = run_stream(Steps(7), fake(), [Witness()], Interrupt("frame")).times.summary()
     assert {stage: row["n"] for stage, row in summary.items()} == dict.fromkeys(
         ("decode", "resize", "infer", "restore", "sinks"), 7
     )
@@ -119,13 +121,13 @@ def video(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("make", "counts"), [(folder, (5, 4, 1)), (video, (60, 57, 3))])
 def test_received_is_segmented_and_bad(tmp_path: Path, make: Callable[[Path], Path], counts: tuple[int, ...]) -> None:
     source = open_source(str(make(tmp_path)))
-    report = run_stream(source, fake(), [], Interrupt())
+    report = run_stream(source, fake(), [], Interrupt("frame"))
     source.close()
     assert (report.received, report.segmented, report.bad) == counts
 
 
 def test_received_counts_what_a_camera_dropped() -> None:
-    report = run_stream(Steps(5, dropped=3), fake(), [], Interrupt())
+    report = run_stream(Steps(5, dropped=3), fake(), [], Interrupt("frame"))
     assert (report.received, report.segmented, report.bad, report.dropped) == (8, 5, 0, 3)
 
 
@@ -133,7 +135,7 @@ def test_a_sink_that_fails_leaves_no_video_and_closes_all(tmp_path: Path) -> Non
     before, failing, after = Witness(), Witness(3, OutputError("full")), Witness()
     sinks = [before, open_sink(str(tmp_path / "out.mkv"), CONTEXT), failing, after]
     with pytest.raises(OutputError, match="full"):
-        run_stream(Steps(9), fake(), sinks, Interrupt())
+        run_stream(Steps(9), fake(), sinks, Interrupt("frame"))
     assert left_in(tmp_path) == []
     assert [sink.end for sink in (before, failing, after)] == [["closed"]] * 3
 
@@ -141,7 +143,7 @@ def test_a_sink_that_fails_leaves_no_video_and_closes_all(tmp_path: Path) -> Non
 def test_a_sink_that_fails_at_its_end_still_closes_all() -> None:
     sinks = [Witness(fail_to_finish=True), Witness()]
     with pytest.raises(OutputError, match="full"):
-        run_stream(Steps(3), fake(), sinks, Interrupt())
+        run_stream(Steps(3), fake(), sinks, Interrupt("frame"))
     assert [sink.end[-1] for sink in sinks] == ["closed", "closed"]
 
 
@@ -156,7 +158,9 @@ def test_a_model_that_raises_at_frame_50_leaves_no_video_and_closes_all(tmp_path
 
     witness = Witness()
     with pytest.raises(RuntimeError, match="the model broke"):
-        run_stream(Steps(99), fake(breaking), [open_sink(str(tmp_path / "out.mkv"), CONTEXT), witness], Interrupt())
+        run_stream(
+            Steps(99), fake(breaking), [open_sink(str(tmp_path / "out.mkv"), CONTEXT), witness], Interrupt("frame")
+        )
     assert left_in(tmp_path) == []
     assert (witness.seen, witness.end) == (list(range(49)), ["closed"])
 
@@ -165,7 +169,7 @@ def test_a_source_that_fails_in_the_middle_keeps_what_was_recorded(tmp_path: Pat
     witness = Witness()
     sinks = [open_sink(str(tmp_path / "out.mkv"), CONTEXT), witness]
     with pytest.raises(SourceError, match="gone"):
-        run_stream(Steps(9, failing_at(5, SourceError("gone"))), fake(), sinks, Interrupt())
+        run_stream(Steps(9, failing_at(5, SourceError("gone"))), fake(), sinks, Interrupt("frame"))
     assert left_in(tmp_path) == ["out.mkv"]
     assert levels(watch(tmp_path / "out.mkv").images) == pytest.approx(levels(steps(9)[:5]), abs=5)
     assert witness.end == ["finished", "closed"]
@@ -174,19 +178,19 @@ def test_a_source_that_fails_in_the_middle_keeps_what_was_recorded(tmp_path: Pat
 def test_a_source_that_fails_at_once_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="gone"):
         sinks = [open_sink(str(tmp_path / "out.mkv"), CONTEXT)]
-        run_stream(Steps(9, failing_at(0, SourceError("gone"))), fake(), sinks, Interrupt())
+        run_stream(Steps(9, failing_at(0, SourceError("gone"))), fake(), sinks, Interrupt("frame"))
     assert left_in(tmp_path) == []
 
 
 def test_closing_the_window_ends_the_stream_well(tmp_path: Path) -> None:
     sinks = [open_sink(str(tmp_path / "out.mkv"), CONTEXT), Witness(4, WindowClosed())]
-    run_stream(Steps(9), fake(), sinks, Interrupt())
+    run_stream(Steps(9), fake(), sinks, Interrupt("frame"))
     assert len(watch(tmp_path / "out.mkv").images) == 5
     assert sinks[1].end == ["finished", "closed"]
 
 
 def test_a_wish_to_stop_is_heard_after_the_frame() -> None:
-    interrupt, sink = Interrupt(), Witness()
+    interrupt, sink = Interrupt("frame"), Witness()
 
     def wish(index: int) -> None:
         interrupt.wished = index == 3
@@ -197,7 +201,7 @@ def test_a_wish_to_stop_is_heard_after_the_frame() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_listening_gives_the_signals_back(number: signal.Signals) -> None:
-    before, interrupt = signal.getsignal(number), Interrupt()
+    before, interrupt = signal.getsignal(number), Interrupt("frame")
     with interrupt.listening():
         os.kill(os.getpid(), number)
     assert interrupt.wished
@@ -205,7 +209,7 @@ def test_listening_gives_the_signals_back(number: signal.Signals) -> None:
 
 
 def test_without_frames_the_speed_is_nothing() -> None:
-    report = run_stream(Steps(0), fake(), [], Interrupt())
+    report = run_stream(Steps(0), fake(), [], Interrupt("frame"))
     assert (report.fps, report.segmented, report.times.summary()) == (0.0, 0, {})
 
 
@@ -215,9 +219,15 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return record(tmp_path_factory.mktemp("long") / "long.mkv", steps(600, (48, 64)))
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+@contextmanager
+def running(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """`fcn-edge run ARGUMENTS`; gone when the block ends, however it ends."""
     command = [sys.executable, "-m", "fcn_edge", "run", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def read_until(process: subprocess.Popen[str], word: str) -> None:
@@ -233,11 +243,11 @@ def read_until(process: subprocess.Popen[str], word: str) -> None:
 def test_ctrl_c_ends_with_a_readable_video(
     tmp_path: Path, long_video: Path, tiny_bundle: Path, number: signal.Signals, name: str
 ) -> None:
-    with start(long_video, tmp_path / name, "json:-", "--model", tiny_bundle) as process:
+    with running(long_video, tmp_path / name, "json:-", "--model", tiny_bundle) as process:
         assert process.stdout
         first = process.stdout.readline()
         process.send_signal(number)
-        rest, told = process.communicate(timeout=60)
+        rest, told = process.communicate(timeout=30)
     lines = [json.loads(line) for line in (first + rest).splitlines()]
     assert process.returncode == 0, told
     assert "Traceback" not in told and "stopping after this frame" in told
@@ -248,21 +258,22 @@ def test_ctrl_c_ends_with_a_readable_video(
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, long_video: Path, tiny_bundle: Path) -> None:
     os.mkfifo(tmp_path / "pipe")  # nobody reads it: the process waits at opening it, however fast it is
-    with start(long_video, f"json:{tmp_path / 'pipe'}", "--model", tiny_bundle) as process:
+    with running(long_video, f"json:{tmp_path / 'pipe'}", "--model", tiny_bundle) as process:
         read_until(process, "model ")
         process.send_signal(signal.SIGINT)
         read_until(process, "stopping after this frame")
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=30)
     assert (process.returncode, told) == (130, "")
 
 
 def test_a_reader_that_goes_away_is_told_in_one_line(long_video: Path, tiny_bundle: Path) -> None:
-    with start(long_video, "json:-", "--model", tiny_bundle) as process:
+    with running(long_video, "json:-", "--model", tiny_bundle) as process:
         assert process.stdout and process.stderr
         process.stdout.readline()
         process.stdout.close()
         told = process.stderr.read()
+        process.wait(timeout=60)
     assert told.splitlines()[-1].startswith("fcn-edge: "), told
     assert process.returncode == OutputError.exit_code
     assert "Traceback" not in told

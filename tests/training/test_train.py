@@ -154,6 +154,13 @@ def test_a_time_limit_ends_the_training_after_a_whole_epoch(street_folder: Path,
     assert 1 <= load_checkpoint(run / "best.safetensors").provenance["epoch"] < 500
 
 
+def test_the_last_epoch_is_always_validated(street_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = run_fcn_edge("train", f"folder:{street_folder}", "-o", run, *SMALL, "--epochs", "3", "--validate-every", "7")
+    assert done.returncode == 0, done.stderr
+    assert load_checkpoint(run / "best.safetensors").provenance["epoch"] == 3
+
+
 def test_a_loss_that_is_not_finite_ends_with_4(street_folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     wild = ["--learning-rate", "1e30", "--schedule", "cosine", "--norm", "none", "--epochs", "50"]
