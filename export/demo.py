@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,9 @@ from fcn_edge.datasets.street import draw_street
 from fcn_edge.datasets.synthetic import SIZE_HW
 from fcn_edge.errors import FcnEdgeError, UsageError
 from fcn_edge.files import require_writable
+from fcn_edge.manifest import read_manifest
 from fcn_edge.progress import say, tracked
+from fcn_edge.report import percent, print_table
 from runtime.recorder import Recorder
 
 MARK = ".fcn-edge-demo"  # only a folder that a demo made is ever emptied by one
@@ -43,15 +45,18 @@ def demo_command(folder: Path, minutes: float) -> None:
     _start_afresh(folder)
     height, width = SIZE_HW
     run, bundle, video, masked = folder / "run", folder / "bundle", folder / "drive.mp4", folder / "overlay.mp4"
-    sheet, latency = folder / "contact-sheet.png", folder / "latency.json"
+    sheet, precisions = folder / "contact-sheet.png", ("fp32", "int8-cpu")
     small = ["--width", "0.25", "--fc-dim", "128", "--batch-size", "4", "--crop", f"{height - height % 32}x{width}"]
     _do("train", "synthetic:", "-o", run, *small, "--epochs", 12, "--max-minutes", minutes, "--validate-every", 3)
     _do("export", run / "best.safetensors", "-o", bundle, "--size", f"{height}x{width}", "--data", "synthetic:")
     _draw_video(video)
     _do("run", video, masked, "--model", bundle)
     _do("eval", bundle, "synthetic:", "--sheet", sheet)
-    _do("bench", bundle, "--json", latency)
-    _tell(folder, [masked, sheet, bundle / "report.html", latency, bundle, run / "best.safetensors"])
+    latencies = {precision: folder / f"latency.{precision}.json" for precision in precisions}
+    for precision, path in latencies.items():
+        _do("bench", bundle, "--precision", precision, "--json", path)
+    _tell_table(bundle, latencies)
+    _tell_files([masked, sheet, bundle / "report.html", *latencies.values(), bundle, run / "best.safetensors"])
 
 
 def _start_afresh(folder: Path) -> None:
@@ -82,10 +87,19 @@ def _draw_video(path: Path) -> None:
         recorder.finish()
 
 
-def _tell(folder: Path, made: Sequence[Path]) -> None:
-    report = json.loads((folder / "bundle" / "report.json").read_text(encoding="utf-8"))
-    say("\nmade:")
+def _tell_table(bundle: Path, latencies: Mapping[str, Path]) -> None:
+    """What the bundle's files are worth: accuracy on streets not seen in training, size, latency here."""
+    manifest = read_manifest(bundle)
+    rows = [["file", "mean IoU %", "masks agree %", "MB", "p50 ms", "p99 ms"]]
+    for file in manifest.files:
+        total = json.loads(latencies[file.precision].read_text(encoding="utf-8"))["stages_ms"]["total"]
+        scores = [percent(file.scores["mean_iou"]), percent(file.scores["agreement"])]
+        rows.append([file.name, *scores, f"{file.bytes / 1e6:.2f}", f"{total['p50']:.2f}", f"{total['p99']:.2f}"])
+    click.echo()
+    print_table(f"{bundle}, frames {manifest.size_hw[0]}x{manifest.size_hw[1]}, frame to mask", rows)
+
+
+def _tell_files(made: Sequence[Path]) -> None:
+    click.echo("made:")
     for path in made:
-        say(f"  {path}")
-    scores = {name: 100 * artifact["mean_iou"] for name, artifact in report["artifacts"].items()}
-    say("mean IoU on streets it has not seen: " + ", ".join(f"{name} {score:.1f} %" for name, score in scores.items()))
+        click.echo(f"  {path}")

@@ -36,6 +36,7 @@ class FrameSource(Protocol):
     rate: Fraction | None  # frames a second, where the medium has one
     count: int | None  # frames to come, where known; an estimate for videos
     bad: int  # frames that could not be decoded, so far
+    dropped: int  # frames that newer ones replaced before they were asked for; only a live source drops
 
     def __iter__(self) -> Iterator[Frame]: ...
 
@@ -50,7 +51,7 @@ class PictureSource:
     def __init__(self, paths: list[Path]) -> None:
         self.paths = paths
         self.count: int | None = len(paths)
-        self.bad = 0
+        self.bad = self.dropped = 0
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0

@@ -60,7 +60,7 @@ def run_stream(source: FrameSource, segmenter: Segmenter, sinks: Sequence[Sink],
                 _finish(sinks)  # what was segmented until the source failed is worth keeping
                 raise
         _finish(sinks)
-    report.bad, report.dropped = source.bad, getattr(source, "dropped", 0)
+    report.bad, report.dropped = source.bad, source.dropped
     return report
 
 

@@ -23,7 +23,7 @@ class VideoSource:
     """Every frame of the first video stream, in order, none dropped, turned upright as the file asks."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.bad = path, 0
+        self.path, self.bad, self.dropped = path, 0, 0
         try:
             self._container = av.open(f"file:{path}")  # or a name with a colon would be taken for a protocol
             if self._container.format.name == "tty":  # FFmpeg draws texts as pictures
