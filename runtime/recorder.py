@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -90,16 +90,19 @@ class _Output:
         self.tell = file.tell
 
     def write(self, content: bytes) -> int:
+        return self._once(lambda: self._file.write(content), len(content))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._once(lambda: self._file.seek(offset, whence), 0)  # it may write what is buffered
+
+    def _once(self, call: Callable[[], int], pretended: int) -> int:
         if self._failed:
-            return len(content)
+            return pretended
         try:
-            return self._file.write(content)
+            return call()
         except OSError:
             self._failed = True
             raise
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return 0 if self._failed else self._file.seek(offset, whence)
 
 
 @contextmanager
