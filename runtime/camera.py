@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -29,7 +30,7 @@ class CameraSource:
         self._container = _open_v4l2(device)
         self.rate: Fraction | None = self._container.streams.video[0].average_rate
         self._frames = self._container.decode(video=0)
-        self._newest: NDArray[np.uint8] | None = None
+        self._newest: tuple[NDArray[np.uint8], float] | None = None  # picture and when it came, monotonic seconds
         self._arrived = threading.Condition()
         self._closed = self._ended = False
         self._reader = threading.Thread(target=self._read, name=f"camera {device}", daemon=True)
@@ -55,21 +56,23 @@ class CameraSource:
     def _put(self, image: NDArray[np.uint8]) -> None:
         with self._arrived:
             self.dropped += self._newest is not None
-            self._newest = image
+            self._newest = image, time.monotonic()
             self._arrived.notify()
 
     def __iter__(self) -> Iterator[Frame]:
-        index = 0
+        index, first = 0, None
         while True:
             with self._arrived:
                 arrived = self._arrived.wait_for(lambda: self._newest is not None or self._ended, SILENT_AFTER_S)
-                image, self._newest = self._newest, None
-            if image is None:
+                newest, self._newest = self._newest, None
+            if newest is None:
                 found = "its end" if arrived else f"silence for {SILENT_AFTER_S:.0f} s"
                 raise SourceError(
                     f"{self.device}: wanted the next frame, found {found}; check the cable and start again"
                 )
-            yield Frame(image, index, self.device)
+            image, came_at = newest
+            first = came_at if first is None else first
+            yield Frame(image, index, self.device, Fraction(came_at - first).limit_denominator(1_000_000))
             index += 1
 
     def close(self) -> None:

@@ -25,6 +25,15 @@ SPLITS = {"train": 6, "val": 4}
 Done = subprocess.CompletedProcess[str]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With FCN_EDGE_NO_SKIPS set, as in CI, a skipped test is a failure: what should have run did not."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if os.environ.get("FCN_EDGE_NO_SKIPS") and skipped:
+        reporter.write_line(f"\nskipped, but none may be: {', '.join(report.nodeid for report in skipped)}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder named by FCN_EDGE_DATA; without it the test is skipped (`realdata`)."""

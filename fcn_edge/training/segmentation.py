@@ -25,10 +25,10 @@ from fcn_edge.training.schedule import learning_rate, training_progress
 class TrainingConfig:
     """How to train; stored in every checkpoint."""
 
-    epochs: int = 40
-    batch_size: int = 8
+    epochs: int = 50
+    batch_size: int = 4
     crop_hw: tuple[int, int] = (352, 480)  # multiples of 32 waste nothing on padding
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 1e-2
     schedule: str = "one-cycle"  # or cosine
     dropout: float = 0.1  # after fc6 and fc7; the paper's 0.5 starves a narrow fc_dim
@@ -37,7 +37,7 @@ class TrainingConfig:
     seed: int = 0
     workers: int = 1
     precision: str = "auto"  # 32, bf16, or what the machine is quick at
-    validate_every: int = 1  # epochs
+    validate_every: int = 2  # epochs; the last one is validated always
     max_minutes: float | None = None  # anneals the schedule to end in this time, whole epochs
 
 
