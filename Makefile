@@ -1,5 +1,5 @@
 # Each target makes .venv if it is not there, and needs no other target before it.
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint clean
 
 demo: .venv/installed
 	.venv/bin/fcn-edge demo -o demo

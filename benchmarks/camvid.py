@@ -23,6 +23,11 @@ from runtime.bench import machine
 
 RESULT = Path(__file__).parent / "results" / "camvid.json"
 RECIPE = shlex.split("--epochs 50 --batch-size 4 --learning-rate 1.5e-3 --validate-every 2 --max-minutes 28")
+SIZE = "360x480"
+COMMANDS = [
+    f"fcn-edge train camvid:data/camvid -o runs/camvid {shlex.join(RECIPE)}",
+    f"fcn-edge export runs/camvid/best.safetensors -o runs/camvid-bundle --size {SIZE} --data camvid:data/camvid",
+]
 
 
 @click.command()
@@ -32,13 +37,13 @@ def main(data: str, run: Path) -> None:
     """Train, export at 360x480, score every file on val."""
     bundle = run.with_name(run.name + "-bundle")
     started = monotonic()
-    command = _do("train", data, "-o", run, *RECIPE)
+    _do("train", data, "-o", run, *RECIPE)
     minutes = (monotonic() - started) / 60
-    export = _do("export", run / "best.safetensors", "-o", bundle, "--size", "360x480", "--data", data)
+    _do("export", run / "best.safetensors", "-o", bundle, "--size", SIZE, "--data", data)
     report = json.loads((bundle / "report.json").read_text(encoding="utf-8"))
     result = {
         "date": date.today().isoformat(),
-        "commands": [command, export],
+        "commands": COMMANDS,
         "machine": machine(),
         "training_minutes": round(minutes, 1),
         "parameters": parameter_count(load_checkpoint(run / "best.safetensors").network),
@@ -49,11 +54,10 @@ def main(data: str, run: Path) -> None:
     print(_table(result))
 
 
-def _do(*words: object) -> str:
+def _do(*words: object) -> None:
     command = ["fcn-edge", *map(str, words)]
     print(f"$ {shlex.join(command)}", flush=True)
     subprocess.run([sys.executable, "-m", "fcn_edge", *command[1:]], check=True)
-    return shlex.join(command)
 
 
 def _table(result: dict[str, Any]) -> str:

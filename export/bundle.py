@@ -45,8 +45,8 @@ class ExportPlan:
     origin: dict[str, Any]  # names of the data, for the manifest
 
 
-def export_bundle(plan: ExportPlan, bundle: Path) -> dict[str, Comparison]:
-    """Write the bundle; the scores of the checkpoint and of each file.
+def export_bundle(plan: ExportPlan, bundle: Path) -> tuple[Manifest, dict[str, Comparison]]:
+    """Write the bundle; its manifest, and the scores of the checkpoint and of each file.
 
     Raises OutputError; a failed export leaves nothing.
     """
@@ -62,7 +62,7 @@ def export_bundle(plan: ExportPlan, bundle: Path) -> dict[str, Comparison]:
         write_json(folder / "report.json", report_json(manifest, comparisons, len(plan.labelled)))
         page = report_page(bundle.name, manifest, comparisons, len(plan.labelled), sheet)
         (folder / "report.html").write_text(page, encoding="utf-8")
-    return comparisons
+    return manifest, comparisons
 
 
 def _export(plan: ExportPlan, precision: str, facts: ModelFacts, folder: Path) -> None:

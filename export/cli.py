@@ -41,7 +41,9 @@ WORTH_A_WARNING = 0.005  # half a point of mean IoU
 @click.option(
     "--calibration-method", type=click.Choice(["minmax", "entropy", "percentile"]), default="minmax", show_default=True
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of calibration pictures.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice of calibration pictures."
+)
 def export_command(
     checkpoint: Path,
     bundle: Path,
@@ -71,17 +73,20 @@ def export_command(
 
     from export.bundle import ExportPlan, export_bundle
     from export.bundle_report import comparison_rows
-    from fcn_edge.manifest import read_manifest
     from fcn_edge.training.checkpoint import load_checkpoint
 
     opened = load_checkpoint(checkpoint)
     require_same_classes(opened.labels, labelled, checkpoint)
-    origin = {"checkpoint": checkpoint.name, "data": data, "split": split, "calibration_data": calibration}
+    origin = {
+        "checkpoint": checkpoint.name,
+        "data": data,
+        "split": split,
+        "calibration_data": calibration,
+        "calibration_split": calibration_split,
+    }
     plan = ExportPlan(opened, checkpoint, size_hw, labelled, pictures, calibration_method, origin)
-    comparisons = export_bundle(plan, bundle)
-    print_table(
-        f"{bundle}, scored on {len(labelled)} pictures of {split}", comparison_rows(comparisons, read_manifest(bundle))
-    )
+    manifest, comparisons = export_bundle(plan, bundle)
+    print_table(f"{bundle}, scored on {len(labelled)} pictures of {split}", comparison_rows(comparisons, manifest))
     _warn(comparisons["checkpoint"].scores.mean_iou - comparisons["int8-cpu"].scores.mean_iou)
 
 
@@ -113,6 +118,12 @@ def eval_command(
     dataset = require_masks(open_dataset(data, split), data)
     if size_hw and model.suffix != CHECKPOINT_SUFFIX:
         raise UsageError(f"wanted --size for a checkpoint only, found {model}; an exported graph has its size inside")
+    if model.suffix == CHECKPOINT_SUFFIX and (engine, precision) != ("auto", "auto"):
+        raise UsageError(
+            f"wanted --engine and --precision for exported files, found {model}; a checkpoint has float32 only"
+        )
+    if sheet:
+        require_writable(sheet.absolute().parent)
     with open_artifact(model, engine, precision, size_hw) as artifact:
         require_same_classes(artifact.labels, dataset, model)
         scores = score(artifact.segment, dataset, f"scoring {model.name}")

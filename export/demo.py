@@ -60,7 +60,7 @@ def demo_command(folder: Path, minutes: float) -> None:
 
 
 def _start_afresh(folder: Path) -> None:
-    if folder.exists() and not (folder / MARK).exists() and any(folder.iterdir()):
+    if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"wanted a folder for the demo, found {folder} in use by something else; choose another -o")
     shutil.rmtree(folder, ignore_errors=True)
     require_writable(folder)

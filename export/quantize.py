@@ -51,6 +51,8 @@ def int8_cpu_from_onnx(fp32: Path, pictures: CalibrationSet, method: str, facts:
             weight_type=QuantType.QInt8,
             nodes_to_exclude=scores,
             calibrate_method=METHODS[method],
+            # Picture by picture; otherwise histograms hold the activations of all pictures at once.
+            extra_options={"CalibStridedMinMax": 1},
         )
         save(onnx.load(quantised), facts, path)
 

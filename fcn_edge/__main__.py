@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from fcn_edge import __version__
-from fcn_edge.errors import FcnEdgeError, OutputError, UsageError
+from fcn_edge.errors import FcnEdgeError, OutputError, SourceError, UsageError, first_line
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ VERBS = {
 }
 
 INTERRUPTED = 130
+
+# What pathlib raises where a path cannot even be looked at.
+UNSEEN = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP)
 
 
 class Door(click.Group):
@@ -68,6 +71,8 @@ def _load(name: str, verb: Verb) -> click.Command:
         command = getattr(importlib.import_module(verb.module), f"{name}_command")
     except ModuleNotFoundError as error:
         raise _missing(name, verb, error) from None
+    except ImportError as error:  # a library that is there but lacks one of the system's
+        raise UsageError(f"{name} wanted its libraries, found: {first_line(error)}; install what is named") from None
     assert isinstance(command, click.Command)
     return command
 
@@ -104,6 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _told("interrupted", INTERRUPTED)
     except OSError as error:
+        if error.filename is not None and error.errno in UNSEEN:
+            return _told(
+                f"wanted to use {error.filename}, found: {error.strerror}; check the path", SourceError.exit_code
+            )
         if error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise
         return _no_output(str(error.strerror))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from fcn_edge.errors import OutputError
+
+# What an OSError may say that no other place to write would cure.
+NOT_OF_A_FILE = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 
 
 def part_of(path: Path) -> Path:
@@ -58,6 +62,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in NOT_OF_A_FILE:
+            raise
         reason = error.strerror or str(error)
         raise OutputError(
             f"{path}: wanted to write here, found: {reason}; free space or choose another place"

@@ -65,6 +65,7 @@ def _bar() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=False,  # standard output belongs to results, even while the bar runs
     )
 
 

@@ -74,10 +74,11 @@ def run_command(
 
 def _require_distinct(source: str, sinks: tuple[str, ...]) -> None:
     """No sink may overwrite the source, nor two write one file."""
-    twice = next((sink for sink in sinks if sinks.count(sink) > 1), None)
+    paths = [Path(sink.removeprefix("json:")).resolve() for sink in sinks]
+    twice = next((sink for sink, path in zip(sinks, paths, strict=True) if paths.count(path) > 1), None)
     if twice:
         raise UsageError(f"wanted every sink once, found {twice} twice; leave one out")
-    given, taken = Path(source).resolve(), {Path(sink.removeprefix("json:")).resolve(): sink for sink in sinks}
+    given, taken = Path(source).resolve(), dict(zip(paths, sinks, strict=True))
     folders = {path.parent: sink for path, sink in taken.items() if path.suffix.lower() in IMAGE_SUFFIXES}
     clash = taken.get(given) or (folders.get(given) if given.is_dir() else None)
     if clash:

@@ -25,7 +25,6 @@ class Segmenter:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.labels = session.facts.labels
 
     def __call__(self, frame: NDArray[np.uint8]) -> Segmentation:
         started = perf_counter()

@@ -1,6 +1,6 @@
 """Where masks go: a video file, mask PNGs, a picture file, JSON lines, a window, nowhere.
 
-Each is a context manager with `write`.
+A sink has `write`, `finish` and `close`.
 """
 
 from __future__ import annotations

@@ -57,8 +57,9 @@ def run_stream(source: FrameSource, segmenter: Segmenter, sinks: Sequence[Sink],
             except WindowClosed:
                 pass
             except SourceError:
-                _finish(sinks)  # what was segmented until the source failed is worth keeping
-                raise
+                if not interrupt.wished:
+                    _finish(sinks)  # what was segmented until the source failed is worth keeping
+                    raise
         _finish(sinks)
     report.bad, report.dropped = source.bad, source.dropped
     return report

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fcn_edge.errors import SourceError, first_line
 from fcn_edge.images import MAX_PIXELS
+from fcn_edge.progress import say
 from runtime.source import Frame
 
 # A damaged packet is skipped; this many in a row and the rest of the file is taken for lost.
@@ -70,6 +71,9 @@ class VideoSource:
                 continue
             bad_in_a_row = 0
             yield from frames
+        say(
+            f"{self.path}: gave up after {MAX_BAD_IN_A_ROW} damaged packets in a row; what comes later is not segmented"
+        )
 
     def close(self) -> None:
         self._container.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,14 +37,14 @@ class SyntheticStreet:
         return f"street-{self.first_seed + index}"
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        return self._draw(index)[0]
+        return self._draw(index)[0].copy()
 
     def mask(self, index: int) -> NDArray[np.uint8]:
-        return self._draw(index)[1]
+        return self._draw(index)[1].copy()
 
     def _draw(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         # The moment differs from street to street, so that near and far things come in every phase.
-        return draw_street(self.first_seed + index, time_s=0.37 * index, size_hw=SIZE_HW)
+        return _drawn(self.first_seed + index, 0.37 * index)
 
     def digest(self) -> str:
         digest = hashlib.sha256()
@@ -51,6 +52,10 @@ class SyntheticStreet:
             for part in self._draw(index):
                 digest.update(part.tobytes())
         return digest.hexdigest()
+
+
+# Whoever asks for a picture asks for its mask next.
+_drawn = lru_cache(maxsize=1)(partial(draw_street, size_hw=SIZE_HW))
 
 
 def open_synthetic(split: str) -> SyntheticStreet:

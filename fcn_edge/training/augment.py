@@ -51,7 +51,7 @@ class Augmentation:
         return np.asarray(warped, np.uint8), np.asarray(labels, np.uint8)
 
     def _relight(self, image: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
-        """Colour in HSV, then one table for brightness, contrast and gamma."""
+        """Colour in HSV, then one table for brightness and contrast."""
         hsv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2HSV)
         hue_shift = round(rng.uniform(-1, 1) * self.hue_degrees / 2)  # OpenCV's hue counts 2 degrees
         hue = (np.arange(256) + hue_shift) % 180

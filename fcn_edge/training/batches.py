@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,7 +100,7 @@ def training_batches(
         batch_size=min(batch_size, count),
         sampler=EpochSampler(count, seed),
         num_workers=workers,
-        worker_init_fn=_single_threaded,
+        worker_init_fn=_as_helper,
         persistent_workers=workers > 0,
         drop_last=True,  # a last batch of one picture would upset batch norm
     )
@@ -107,9 +108,11 @@ def training_batches(
 
 def validation_batches(dataset: Dataset, workers: int) -> DataLoader[Any]:
     return DataLoader(
-        WholePictures(dataset), num_workers=workers, worker_init_fn=_single_threaded, persistent_workers=workers > 0
+        WholePictures(dataset), num_workers=workers, worker_init_fn=_as_helper, persistent_workers=workers > 0
     )
 
 
-def _single_threaded(_: int) -> None:
-    cv2.setNumThreads(0)  # the cores belong to the network
+def _as_helper(_: int) -> None:
+    """In a process that reads pictures: the cores belong to the network, and Ctrl-C to the main process."""
+    cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -15,7 +15,7 @@ from torch import Tensor
 from fcn_edge.files import whole_file
 from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import progress, say
-from fcn_edge.training.checkpoint import Checkpoint, save_checkpoint
+from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fcn_edge.training.segmentation import Segmentation
 
 BEST, LAST = "best.safetensors", "last.ckpt"
@@ -43,6 +43,12 @@ class KeepBest(Callback):
 
     def __init__(self, folder: Path, checkpoint: Checkpoint) -> None:
         self.folder, self.checkpoint = folder, checkpoint
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """A resumed run must beat what the folder holds, which may be newer than the run's last whole epoch."""
+        assert isinstance(module, Segmentation)
+        if (self.folder / BEST).exists():
+            module.best_iou = max(module.best_iou, load_checkpoint(self.folder / BEST).scores["mean_iou"])
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Segmentation)

@@ -27,6 +27,7 @@ CONFIG_FILE = "config.json"
 NETWORK = {field.name for field in fields(NetworkConfig)} - {"num_classes"}
 TRAINING = {field.name for field in fields(TrainingConfig)}
 D = TrainingConfig()  # the defaults
+POSITIVE = click.FloatRange(0, 1e6, min_open=True)  # a NaN is in no range
 
 
 @click.command("train", epilog="Example: fcn-edge train camvid:data/camvid -o runs/camvid --epochs 60")
@@ -36,16 +37,22 @@ D = TrainingConfig()  # the defaults
 @click.option("--validation-split", default="val", show_default=True, help="What chooses the best checkpoint.")
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint, with its settings.")
 @click.option("--variant", type=click.Choice(list(FINAL_STRIDE)), default="fcn8s", show_default=True)
-@click.option("--width", type=float, default=0.25, show_default=True, help="Channels as a fraction of VGG16's.")
-@click.option("--fc-dim", type=int, default=512, show_default=True, help="Channels of fc6 and fc7; the paper has 4096.")
+@click.option("--width", type=POSITIVE, default=0.25, show_default=True, help="Channels as a fraction of VGG16's.")
+@click.option(
+    "--fc-dim",
+    type=click.IntRange(1),
+    default=512,
+    show_default=True,
+    help="Channels of fc6 and fc7; the paper has 4096.",
+)
 @click.option("--norm", type=click.Choice(["none", "batch"]), default="batch", show_default=True)
 @click.option("--geometry", type=click.Choice(["same", "paper"]), default="same", show_default=True)
 @click.option("--at-once", is_flag=True, help="FCN-8s with scaled skips.")
 @click.option("--epochs", type=click.IntRange(1), default=D.epochs, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=D.batch_size, show_default=True)
 @click.option("--crop", "crop_hw", type=SIZE, default="x".join(map(str, D.crop_hw)), show_default=True)
-@click.option("--learning-rate", type=float, default=D.learning_rate, show_default=True)
-@click.option("--weight-decay", type=float, default=D.weight_decay, show_default=True)
+@click.option("--learning-rate", type=POSITIVE, default=D.learning_rate, show_default=True)
+@click.option("--weight-decay", type=click.FloatRange(0), default=D.weight_decay, show_default=True)
 @click.option("--schedule", type=click.Choice(["one-cycle", "cosine"]), default=D.schedule, show_default=True)
 @click.option("--dropout", type=click.FloatRange(0, 0.99), default=D.dropout, show_default=True)
 @click.option(
@@ -56,7 +63,7 @@ D = TrainingConfig()  # the defaults
     help="Of weights; 0: none.",
 )
 @click.option("--class-weights/--no-class-weights", default=D.class_weights, show_default=True)
-@click.option("--seed", type=int, default=D.seed, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=D.seed, show_default=True)
 @click.option(
     "--workers", type=click.IntRange(0), default=D.workers, show_default=True, help="Processes that read pictures."
 )
@@ -73,35 +80,40 @@ def train_command(
 
     KIND:FOLDER is camvid:FOLDER, folder:FOLDER or synthetic: (drawn by fcn-edge itself).
     """
-    settings = _resumed(ctx, folder, settings) if resume else _fresh(folder, settings)
     training = require_masks(open_dataset(data, split), data)
     validation = require_masks(open_dataset(data, validation_split), data)
+    settings = _resumed(ctx, folder, settings, training) if resume else _fresh(folder, settings)
     network = NetworkConfig(num_classes=len(training.labels), **{key: settings[key] for key in NETWORK})
     config = TrainingConfig(**{key: settings[key] for key in TRAINING})
     _require_same_labels(training, validation)
     require_writable(folder)
-    write_json(folder / CONFIG_FILE, {"data": data, **asdict(network), **asdict(config)})
+    classes = list(training.labels.names)
+    write_json(folder / CONFIG_FILE, {"data": data, "classes": classes, **asdict(network), **asdict(config)})
     origin = {"data": data, "split": split, "validation_split": validation_split}
-    result = train(network, config, (training, validation), folder, origin)
-    if result.checkpoint is None:
+    checkpoint = train(network, config, (training, validation), folder, origin)
+    if checkpoint is None:
         say(f"stopped; {folder / LAST} holds the last whole epoch, go on with the same command and --resume")
         return
-    print_scores({validation_split: Scores(**result.checkpoint.scores)}, f"{folder / BEST}, {len(validation)} pictures")
+    print_scores({validation_split: Scores(**checkpoint.scores)}, f"{folder / BEST}, {len(validation)} pictures")
 
 
 def _fresh(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    if (folder / LAST).exists():
+    if (folder / LAST).exists() or (folder / BEST).exists():
         raise UsageError(
             f"wanted a new run, found one in {folder}; add --resume to go on with it, or choose another -o"
         )
     return settings
 
 
-def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """The run's own settings, changed by what stands on the command line; the network cannot change."""
+def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any], training: Dataset) -> dict[str, Any]:
+    """The run's own settings, changed by what stands on the command line; the network and its classes cannot change."""
     if not (folder / LAST).is_file():
         raise UsageError(f"wanted a run to resume, found no {LAST} in {folder}; leave --resume out to start one")
     stored = _stored_settings(folder / CONFIG_FILE)
+    if stored["classes"] != list(training.labels.names):
+        raise UsageError(
+            f"wanted data of the run's classes {', '.join(stored['classes'])}, found others; use its own data"
+        )
     given = {key for key in settings if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE}
     changed = sorted(key for key in given & NETWORK if settings[key] != stored[key])
     if changed:
@@ -115,7 +127,7 @@ def _stored_settings(path: Path) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         stored["crop_hw"] = tuple(stored["crop_hw"])
-        return {key: stored[key] for key in NETWORK | TRAINING}
+        return {key: stored[key] for key in NETWORK | TRAINING | {"classes"}}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"wanted the settings of the run in {path}, found: {error!r}; start a new run") from None
 

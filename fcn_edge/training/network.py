@@ -8,6 +8,7 @@ The layers carry the paper's names, so published state_dicts load unchanged. Not
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ class NetworkConfig:
             raise UsageError(f"at-once training belongs to fcn8s, not {self.variant}")
         if not 1 <= self.num_classes <= 255:
             raise UsageError(f"a uint8 mask holds 1 to 255 classes, not {self.num_classes}")
-        if self.width <= 0 or self.fc_dim < 1:
+        if not 0 < self.width < math.inf or self.fc_dim < 1:
             raise UsageError(f"width and fc_dim must be positive, not {self.width} and {self.fc_dim}")
 
     def channels(self, block: int) -> int:

@@ -98,7 +98,7 @@ class Segmentation(LightningModule):
         loss = loss if (masks != VOID).any() else scores.sum() * 0  # a crop of nothing but void teaches nothing
         if not torch.isfinite(loss):
             raise ModelError(
-                f"wanted a finite loss, found {loss.item()} in epoch {self.current_epoch}; "
+                f"wanted a finite loss, found {loss.item()} in epoch {self.current_epoch + 1}; "
                 "lower --learning-rate and resume from the last checkpoint"
             )
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(frames))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
+import pickle
 import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from fcn_edge import __version__
 from fcn_edge.datasets import Dataset
-from fcn_edge.errors import ModelError, SourceError
+from fcn_edge.errors import ModelError, SourceError, UsageError, first_line
 from fcn_edge.files import require_writable, writing
 from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import say
@@ -38,17 +40,8 @@ from fcn_edge.training.callbacks import (
 )
 from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fcn_edge.training.evaluate import CheckpointSession
-from fcn_edge.training.network import FCN, NetworkConfig
+from fcn_edge.training.network import DEEPEST_STRIDE, FCN, NetworkConfig
 from fcn_edge.training.segmentation import Segmentation, TrainingConfig, parameter_count, quick_precision
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a run left behind; `checkpoint` is None when it was stopped before its end."""
-
-    folder: Path
-    checkpoint: Checkpoint | None
-    epochs_done: int
 
 
 def train(
@@ -57,24 +50,34 @@ def train(
     data: tuple[Dataset, Dataset],
     folder: Path,
     origin: dict[str, Any],
-) -> TrainingResult:
+) -> Checkpoint | None:
     """Train on the first dataset, validate on the second; `folder` gets best.safetensors, last.ckpt and logs/.
+
+    The best checkpoint, scored in float32; None when the user stopped the training.
 
     Goes on from `folder/last.ckpt` where there is one. `origin` (names of the data, say) goes into the checkpoint.
     Raises SourceError for unusable data, OutputError for an unwritable folder, ModelError when the loss is not finite.
     """
     training, validation = data
     require_writable(folder)
+    _require_batch_statistics(network_config, config, len(training))
     pixels = class_pixels(training)
     class_pixels(validation)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     fresh = Checkpoint(FCN.from_config(network_config), training.labels, provenance=_provenance(config, data, origin))
     module = _module(fresh, config, pixels, len(training))
     say(f"training {network_config.variant}, {parameter_count(fresh.network):,} weights, on {len(training)} pictures")
-    epochs_done = _fit(module, fresh, config, data, folder)
-    if epochs_done is None or not (folder / BEST).exists():
-        return TrainingResult(folder, None, epochs_done or 0)
-    return TrainingResult(folder, _scored_in_float32(folder / BEST, validation), epochs_done)
+    ended = _fit(module, fresh, config, data, folder)
+    return _scored_in_float32(folder / BEST, validation) if ended else None
+
+
+def _require_batch_statistics(network: NetworkConfig, config: TrainingConfig, pictures: int) -> None:
+    """Batch norm needs two values a channel even in the deepest map, one value per 32x32 pixels."""
+    deepest = min(config.batch_size, pictures) * math.prod(-(-side // DEEPEST_STRIDE) for side in config.crop_hw)
+    if network.norm == "batch" and deepest < 2:
+        raise UsageError(
+            "wanted a batch that batch norm can average, found one crop of 32x32; raise --crop or --batch-size"
+        )
 
 
 def _module(fresh: Checkpoint, config: TrainingConfig, pixels: Any, pictures: int) -> Segmentation:
@@ -85,24 +88,39 @@ def _module(fresh: Checkpoint, config: TrainingConfig, pixels: Any, pictures: in
 
 def _fit(
     module: Segmentation, fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Dataset], folder: Path
-) -> int | None:
-    """Runs Lightning; the number of epochs done, or None when the user stopped it."""
+) -> bool:
+    """Runs Lightning; false when the user stopped it."""
     interrupt = Interrupt("step")
     callbacks = [StopBetweenSteps(interrupt), KeepBest(folder, fresh), TimeLimit(), Told(), KeepLast(folder)]
     if config.averaging:
         callbacks.insert(2, averaged_weights(config.averaging))
     batches = training_batches(data[0], config.crop_hw, config.batch_size, config.seed, config.workers)
     pictures = validation_batches(data[1], config.workers)
-    last = folder / LAST
+    last = _resumable(folder / LAST, config)
     try:
         with _quiet_lightning(), writing(folder), interrupt.listening(), _one_line_worker_errors():
             trainer = _trainer(config, callbacks, folder)
-            trainer.fit(module, batches, pictures, ckpt_path=last if last.exists() else None)
+            trainer.fit(module, batches, pictures, ckpt_path=last)
             if trainer.current_epoch % config.validate_every:
                 trainer.validate(module, pictures, verbose=False)  # the last epoch is often the best
     except Stopped:
+        return False
+    return True
+
+
+def _resumable(last: Path, config: TrainingConfig) -> Path | None:
+    """The state to go on from, if any; raises ModelError if it is damaged, UsageError if fewer epochs are wanted."""
+    if not last.exists():
         return None
-    return int(trainer.current_epoch)
+    try:
+        done = int(torch.load(last, map_location="cpu", weights_only=False, mmap=True)["epoch"])
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{last}: wanted a run to resume, found: {first_line(error)}; start a new run") from None
+    if config.epochs < done:
+        raise UsageError(
+            f"wanted more than the {done} epochs done in {last.parent}, found {config.epochs}; raise --epochs"
+        )
+    return last
 
 
 def _trainer(config: TrainingConfig, callbacks: list[Any], folder: Path) -> Trainer:

@@ -163,6 +163,37 @@ def test_eval_gives_null_for_an_absent_class(tiny_checkpoint: Path, street_folde
     assert set(scores["per_class_iou"].values()) == {None}  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("flag", [["--precision", "int8-cpu"], ["--engine", "onnxruntime"]])
+def test_eval_of_a_checkpoint_has_no_choice_of_precision(
+    flag: list[str], tiny_checkpoint: Path, street_folder: Path
+) -> None:
+    assert_refused(run_fcn_edge("eval", tiny_checkpoint, f"folder:{street_folder}", *flag), 2, "float32")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8-cpu"])
+def test_eval_on_other_classes_is_refused(
+    precision: str, tiny_bundle: Path, street_folder: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(street_folder, tmp_path / "data"))
+    classes = json.loads((data / "labels.json").read_text())
+    classes["classes"][3]["name"] = "river"
+    (data / "labels.json").write_text(json.dumps(classes))
+    assert_refused(run_fcn_edge("eval", tiny_bundle, f"folder:{data}", "--precision", precision), 2, "river")
+
+
+@pytest.mark.parametrize("method", ["entropy", "percentile"])
+def test_every_calibration_method_exports(
+    method: str, tiny_checkpoint: Path, tiny_bundle: Path, street_folder: Path, tmp_path: Path
+) -> None:
+    done = export(tiny_checkpoint, tmp_path / "bundle", f"folder:{street_folder}", "--calibration-method", method)
+    assert done.returncode == 0, done.stderr
+    manifest = read_manifest(tmp_path / "bundle")
+    assert manifest.provenance["calibration"]["method"] == method
+    int8, minmax = manifest.file("int8-cpu"), read_manifest(tiny_bundle).file("int8-cpu")
+    assert int8 is not None and minmax is not None and int8.sha256 != minmax.sha256
+    assert int8.scores["agreement"] > 0.5
+
+
 def test_eval_draws_a_sheet(tiny_bundle: Path, street_folder: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
     evaluated(tiny_bundle, street_folder, "--sheet", sheet)

@@ -90,6 +90,17 @@ def test_a_wrong_run_is_refused_in_one_line(
     assert_refused(run_fcn_edge("run", *filled, cwd=tmp_path, env=calm), code, word)
 
 
+def test_one_file_under_two_names_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    sinks = [tmp_path / "out.mkv", f"{tmp_path}/../{tmp_path.name}/out.mkv"]
+    assert_refused(run_fcn_edge("run", tmp_path / "a.png", *sinks, "--model", tiny_bundle), 2, "twice")
+    assert not (tmp_path / "out.mkv").exists()
+
+
+def test_a_name_too_long_for_a_file_is_told_in_one_line(tiny_bundle: Path) -> None:
+    assert_refused(run_fcn_edge("run", "x" * 300 + ".mp4", "--model", tiny_bundle), 3, "too long")
+
+
 @pytest.mark.parametrize("sink", ["photos/{name}.png", "photos/%06d.jpg", "./photos/a.png"])
 def test_a_sink_in_the_place_of_the_source_is_refused(sink: str, tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()

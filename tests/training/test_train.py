@@ -119,7 +119,7 @@ def test_ctrl_c_before_the_first_epoch_ends_keeps_a_run_to_resume(street_folder:
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
-    done = run_fcn_edge("train", f"folder:{street_folder}", "-o", run, "--resume", "--epochs", "1")
+    done = run_fcn_edge("train", f"folder:{street_folder}", "-o", run, "--resume", "--max-minutes", "0.01")
     assert done.returncode == 0, done.stderr
 
 
@@ -140,6 +140,80 @@ def test_a_run_is_never_overwritten(unbroken: Path, street_folder: Path) -> None
 def test_another_network_cannot_resume_a_run(unbroken: Path, street_folder: Path) -> None:
     done = run_fcn_edge("train", f"folder:{street_folder}", "-o", unbroken, "--resume", "--width", "0.1")
     assert_refused(done, 2, "width")
+
+
+def test_other_classes_cannot_resume_a_run(unbroken: Path, tmp_path: Path, street_folder: Path) -> None:
+    data = Path(shutil.copytree(street_folder, tmp_path / "data"))
+    classes = json.loads((data / "labels.json").read_text())
+    classes["classes"][0]["name"], classes["classes"][1]["name"] = "building", "sky"
+    (data / "labels.json").write_text(json.dumps(classes))
+    before = {path.name: path.read_bytes() for path in unbroken.iterdir() if path.is_file()}
+    assert_refused(run_fcn_edge("train", f"folder:{data}", "-o", unbroken, "--resume"), 2, "classes")
+    assert {path.name: path.read_bytes() for path in unbroken.iterdir() if path.is_file()} == before
+
+
+def test_fewer_epochs_than_done_are_refused(unbroken: Path, street_folder: Path) -> None:
+    done = run_fcn_edge("train", f"folder:{street_folder}", "-o", unbroken, "--resume", "--epochs", "2")
+    assert_refused(done, 2, "4 epochs", "--epochs")
+
+
+@pytest.mark.parametrize("keep", [0, 1000])
+def test_a_damaged_run_is_refused(keep: int, unbroken: Path, street_folder: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(unbroken, tmp_path / "run"))
+    (run / "last.ckpt").write_bytes((run / "last.ckpt").read_bytes()[:keep])
+    assert_refused(run_fcn_edge("train", f"folder:{street_folder}", "-o", run, "--resume"), 4, "last.ckpt")
+
+
+def test_a_best_checkpoint_without_its_run_is_never_overwritten(
+    unbroken: Path, street_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    shutil.copy(unbroken / "best.safetensors", tmp_path / "run")
+    assert_refused(run_fcn_edge("train", f"folder:{street_folder}", "-o", tmp_path / "run", *SMALL), 2, "another -o")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--seed", "-1"],
+        ["--seed", "99999999999"],
+        ["--learning-rate", "-1"],
+        ["--learning-rate", "nan"],
+        ["--weight-decay", "-1"],
+        ["--width", "nan"],
+        ["--width", "0"],
+        ["--crop", "32x32", "--batch-size", "1"],
+        ["--epochs", "0"],
+        ["--at-once", "--variant", "fcn32s"],
+    ],
+)
+def test_impossible_settings_are_refused(wrong: list[str], street_folder: Path, tmp_path: Path) -> None:
+    done = run_fcn_edge("train", f"folder:{street_folder}", "-o", tmp_path / "run", *SMALL, *wrong)
+    assert_refused(done, 2)
+    assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_ctrl_c_reaches_the_helpers_too_and_stops_in_order(street_folder: Path, tmp_path: Path) -> None:
+    """A terminal sends Ctrl-C to the whole group, the processes that read pictures included."""
+    command = [
+        "train",
+        f"folder:{street_folder}",
+        "-o",
+        str(tmp_path / "run"),
+        *SMALL,
+        "--workers",
+        "2",
+        "--epochs",
+        "500",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fcn_edge", *command], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for(process, "epoch 2/500, loss")
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert stderr.count("stopping after this step") == 1 and "Traceback" not in stderr
 
 
 def test_there_must_be_a_run_to_resume(street_folder: Path, tmp_path: Path) -> None:
