@@ -98,3 +98,19 @@ def test_a_terminal_gets_a_bar_and_standard_output_nothing(title: str) -> None:
     assert (process.returncode, out) == (0, b"")
     for words in (title, "3/3", "loss [0.5]"):
         assert words in plain
+
+
+def test_results_reach_standard_output_while_the_bar_is_drawn_on_a_terminal() -> None:
+    """rich would otherwise draw them among the bar, and a file of results would stay empty."""
+    script = (
+        "from fcn_edge.progress import progress\nwith progress('work', 2) as step:\n    print('a result')\n    step()"
+    )
+    bar, terminal = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=terminal, text=True, timeout=60, check=False
+        )
+    finally:
+        os.close(terminal)
+        os.close(bar)
+    assert (done.returncode, done.stdout) == (0, "a result\n")
