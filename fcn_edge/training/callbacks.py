@@ -76,6 +76,8 @@ class KeepLast(Callback):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, Segmentation)
+        module.epochs_done = trainer.current_epoch + 1
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:

@@ -27,7 +27,6 @@ CONFIG_FILE = "config.json"
 NETWORK = {field.name for field in fields(NetworkConfig)} - {"num_classes"}
 TRAINING = {field.name for field in fields(TrainingConfig)}
 D = TrainingConfig()  # the defaults
-POSITIVE = click.FloatRange(0, 1e6, min_open=True)  # a NaN is in no range
 
 
 @click.command("train", epilog="Example: fcn-edge train camvid:data/camvid -o runs/camvid --epochs 60")
@@ -37,7 +36,7 @@ POSITIVE = click.FloatRange(0, 1e6, min_open=True)  # a NaN is in no range
 @click.option("--validation-split", default="val", show_default=True, help="What chooses the best checkpoint.")
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint, with its settings.")
 @click.option("--variant", type=click.Choice(list(FINAL_STRIDE)), default="fcn8s", show_default=True)
-@click.option("--width", type=POSITIVE, default=0.25, show_default=True, help="Channels as a fraction of VGG16's.")
+@click.option("--width", type=float, default=0.25, show_default=True, help="Channels as a fraction of VGG16's.")
 @click.option(
     "--fc-dim",
     type=click.IntRange(1),
@@ -51,8 +50,8 @@ POSITIVE = click.FloatRange(0, 1e6, min_open=True)  # a NaN is in no range
 @click.option("--epochs", type=click.IntRange(1), default=D.epochs, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=D.batch_size, show_default=True)
 @click.option("--crop", "crop_hw", type=SIZE, default="x".join(map(str, D.crop_hw)), show_default=True)
-@click.option("--learning-rate", type=POSITIVE, default=D.learning_rate, show_default=True)
-@click.option("--weight-decay", type=click.FloatRange(0), default=D.weight_decay, show_default=True)
+@click.option("--learning-rate", type=float, default=D.learning_rate, show_default=True)
+@click.option("--weight-decay", type=float, default=D.weight_decay, show_default=True)
 @click.option("--schedule", type=click.Choice(["one-cycle", "cosine"]), default=D.schedule, show_default=True)
 @click.option("--dropout", type=click.FloatRange(0, 0.99), default=D.dropout, show_default=True)
 @click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fcn_edge.errors import ModelError
+from fcn_edge.errors import ModelError, UsageError
 from fcn_edge.labels import VOID
 from fcn_edge.metrics import ConfusionMatrix
 from fcn_edge.training.checkpoint import Checkpoint
@@ -40,6 +41,13 @@ class TrainingConfig:
     validate_every: int = 2  # epochs; the last one is validated always
     max_minutes: float | None = None  # anneals the schedule to end in this time, whole epochs
 
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
+            raise UsageError(
+                f"wanted a positive learning rate and a weight decay that is not negative, "
+                f"found {self.learning_rate} and {self.weight_decay}; change them"
+            )
+
 
 class Segmentation(LightningModule):
     """The network under training."""
@@ -58,6 +66,7 @@ class Segmentation(LightningModule):
         self.earlier_s = 0.0  # what the runs before this one took, when it is resumed
         self.started = time.monotonic()
         self.best_iou = -1.0
+        self.epochs_done = 0
         self.confusion = ConfusionMatrix(self.names)
         for drop in (self.network.drop6, self.network.drop7):
             drop.p = config.dropout
@@ -115,9 +124,11 @@ class Segmentation(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["elapsed_s"], checkpoint["best_iou"] = self.elapsed_s, self.best_iou
+        checkpoint["epochs_done"] = self.epochs_done
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.earlier_s, self.best_iou = checkpoint["elapsed_s"], checkpoint["best_iou"]
+        self.epochs_done = checkpoint["epochs_done"]
 
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]

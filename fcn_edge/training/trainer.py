@@ -113,7 +113,7 @@ def _resumable(last: Path, config: TrainingConfig) -> Path | None:
     if not last.exists():
         return None
     try:
-        done = int(torch.load(last, map_location="cpu", weights_only=False, mmap=True)["epoch"])
+        done = int(torch.load(last, map_location="cpu", weights_only=False, mmap=True)["epochs_done"])
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         raise ModelError(f"{last}: wanted a run to resume, found: {first_line(error)}; start a new run") from None
     if config.epochs < done:
