@@ -24,6 +24,7 @@ from runtime.session import ENGINES
 
 PATH = click.Path(path_type=Path)
 WORTH_A_WARNING = 0.005  # half a point of mean IoU
+WORTH_A_STRETCH = 1.2  # 4:3 against 16:10 passes, 3:4 does not
 
 
 @click.command(
@@ -70,6 +71,7 @@ def export_command(
     calibration = calibration or data
     pictures = pick(open_dataset(calibration, calibration_split), calibration_count, seed)
     require_writable(bundle.absolute().parent)
+    _warn_of_stretching(labelled.image(0).shape, size_hw)
 
     from export.bundle import ExportPlan, export_bundle
     from export.bundle_report import comparison_rows
@@ -88,6 +90,14 @@ def export_command(
     manifest, comparisons = export_bundle(plan, bundle)
     print_table(f"{bundle}, scored on {len(labelled)} pictures of {split}", comparison_rows(comparisons, manifest))
     _warn(comparisons["checkpoint"].scores.mean_iou - comparisons["int8-cpu"].scores.mean_iou)
+
+
+def _warn_of_stretching(shape: tuple[int, ...], size_hw: tuple[int, int]) -> None:
+    """A swapped height and width is the likeliest mistake, and the scores beside the checkpoint cannot show it."""
+    stretch = (size_hw[1] / size_hw[0]) / (shape[1] / shape[0])
+    if not 1 / WORTH_A_STRETCH < stretch < WORTH_A_STRETCH:
+        size = f"{size_hw[0]}x{size_hw[1]}"
+        say(f"warning: --size {size} distorts the pictures of {shape[0]}x{shape[1]}; sizes are HEIGHTxWIDTH")
 
 
 def _warn(lost: float) -> None:

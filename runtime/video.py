@@ -53,6 +53,8 @@ class VideoSource:
             since_first = time - first if time is not None and first is not None else None
             yield Frame(_upright(decoded), index, self.path.name, since_first)
             index += 1
+        if 0 < index + self.bad < self._stream.frames:
+            say(f"{self.path}: ended after {index} of the {self._stream.frames} frames it declares; the file is cut")
         if not index:
             raise SourceError(f"{self.path}: wanted a video with frames, found none that can be decoded; convert it")
 

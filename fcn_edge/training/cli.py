@@ -34,7 +34,7 @@ D = TrainingConfig()  # the defaults
 @click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--split", default="train", show_default=True, help="What to train on.")
 @click.option("--validation-split", default="val", show_default=True, help="What chooses the best checkpoint.")
-@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint, with its settings.")
+@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint, with its settings and data.")
 @click.option("--variant", type=click.Choice(list(FINAL_STRIDE)), default="fcn8s", show_default=True)
 @click.option("--width", type=float, default=0.25, show_default=True, help="Channels as a fraction of VGG16's.")
 @click.option(
@@ -81,14 +81,17 @@ def train_command(
     """
     training = require_masks(open_dataset(data, split), data)
     validation = require_masks(open_dataset(data, validation_split), data)
-    settings = _resumed(ctx, folder, settings, training) if resume else _fresh(folder, settings)
+    identity = {
+        "classes": list(training.labels.names),
+        "data_sha256": {"training": training.digest(), "validation": validation.digest()},
+    }
+    settings = _resumed(ctx, folder, settings, identity) if resume else _fresh(folder, settings)
     network = NetworkConfig(num_classes=len(training.labels), **{key: settings[key] for key in NETWORK})
     config = TrainingConfig(**{key: settings[key] for key in TRAINING})
     _require_same_labels(training, validation)
     require_writable(folder)
-    classes = list(training.labels.names)
-    write_json(folder / CONFIG_FILE, {"data": data, "classes": classes, **asdict(network), **asdict(config)})
-    origin = {"data": data, "split": split, "validation_split": validation_split}
+    write_json(folder / CONFIG_FILE, {"data": data, **identity, **asdict(network), **asdict(config)})
+    origin = {"data": data, "split": split, "validation_split": validation_split, **identity}
     checkpoint = train(network, config, (training, validation), folder, origin)
     if checkpoint is None:
         say(f"stopped; {folder / LAST} holds the last whole epoch, go on with the same command and --resume")
@@ -104,14 +107,18 @@ def _fresh(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any], training: Dataset) -> dict[str, Any]:
-    """The run's own settings, changed by what stands on the command line; the network and its classes cannot change."""
+def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
+    """The run's own settings, changed by what stands on the command line; the network and the data cannot change."""
     if not (folder / LAST).is_file():
         raise UsageError(f"wanted a run to resume, found no {LAST} in {folder}; leave --resume out to start one")
     stored = _stored_settings(folder / CONFIG_FILE)
-    if stored["classes"] != list(training.labels.names):
+    if stored["classes"] != identity["classes"]:
         raise UsageError(
             f"wanted data of the run's classes {', '.join(stored['classes'])}, found others; use its own data"
+        )
+    if stored["data_sha256"] != identity["data_sha256"]:
+        raise UsageError(
+            f"wanted the data of the run in {folder}, found other pictures or masks; use its own, or a new -o"
         )
     given = {key for key in settings if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE}
     changed = sorted(key for key in given & NETWORK if settings[key] != stored[key])
@@ -126,7 +133,7 @@ def _stored_settings(path: Path) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         stored["crop_hw"] = tuple(stored["crop_hw"])
-        return {key: stored[key] for key in NETWORK | TRAINING | {"classes"}}
+        return {key: stored[key] for key in NETWORK | TRAINING | {"classes", "data_sha256"}}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"wanted the settings of the run in {path}, found: {error!r}; start a new run") from None
 

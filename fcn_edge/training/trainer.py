@@ -55,7 +55,7 @@ def train(
 
     The best checkpoint, scored in float32; None when the user stopped the training.
 
-    Goes on from `folder/last.ckpt` where there is one. `origin` (names of the data, say) goes into the checkpoint.
+    Goes on from `folder/last.ckpt` where there is one. `origin` (the data's names and digests) is kept in it.
     Raises SourceError for unusable data, OutputError for an unwritable folder, ModelError when the loss is not finite.
     """
     training, validation = data
@@ -64,7 +64,7 @@ def train(
     pixels = class_pixels(training)
     class_pixels(validation)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    fresh = Checkpoint(FCN.from_config(network_config), training.labels, provenance=_provenance(config, data, origin))
+    fresh = Checkpoint(FCN.from_config(network_config), training.labels, provenance=_provenance(config, origin))
     module = _module(fresh, config, pixels, len(training))
     say(f"training {network_config.variant}, {parameter_count(fresh.network):,} weights, on {len(training)} pictures")
     ended = _fit(module, fresh, config, data, folder)
@@ -120,6 +120,7 @@ def _resumable(last: Path, config: TrainingConfig) -> Path | None:
         raise UsageError(
             f"wanted more than the {done} epochs done in {last.parent}, found {config.epochs}; raise --epochs"
         )
+    say(f"going on after epoch {done} of {config.epochs}")
     return last
 
 
@@ -151,10 +152,9 @@ def _scored_in_float32(path: Path, validation: Dataset) -> Checkpoint:
     return scored
 
 
-def _provenance(config: TrainingConfig, data: tuple[Dataset, Dataset], origin: dict[str, Any]) -> dict[str, Any]:
+def _provenance(config: TrainingConfig, origin: dict[str, Any]) -> dict[str, Any]:
     versions = {"fcn_edge": __version__, "torch": torch.__version__, "python": platform.python_version()}
-    digests = {"training": data[0].digest(), "validation": data[1].digest()}
-    return {**origin, "config": asdict(config), "data_sha256": digests, "versions": versions}
+    return {**origin, "config": asdict(config), "versions": versions}
 
 
 @contextmanager

@@ -163,6 +163,21 @@ def test_eval_gives_null_for_an_absent_class(tiny_checkpoint: Path, street_folde
     assert set(scores["per_class_iou"].values()) == {None}  # type: ignore[attr-defined]
 
 
+def test_a_swapped_size_is_told(tiny_checkpoint: Path, street_folder: Path, tmp_path: Path) -> None:
+    words = [
+        "-o",
+        tmp_path / "bundle",
+        "--size",
+        "96x64",
+        "--data",
+        f"folder:{street_folder}",
+        "--calibration-count",
+        4,
+    ]
+    done = run_fcn_edge("export", tiny_checkpoint, *words)
+    assert done.returncode == 0 and "HEIGHTxWIDTH" in done.stderr
+
+
 @pytest.mark.parametrize("flag", [["--precision", "int8-cpu"], ["--engine", "onnxruntime"]])
 def test_eval_of_a_checkpoint_has_no_choice_of_precision(
     flag: list[str], tiny_checkpoint: Path, street_folder: Path

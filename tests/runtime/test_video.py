@@ -101,6 +101,15 @@ def test_a_truncated_file_gives_its_good_part(tmp_path: Path, share: float) -> N
     assert all(np.array_equal(a.image, b.image) for a, b in zip(got[:-1], wanted, strict=False))
 
 
+@pytest.mark.realdata
+def test_a_file_that_is_cut_short_is_told(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = (real_data / "video" / "solidWhiteRight.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[:400_000])
+    got, _ = read(tmp_path / "cut.mp4")
+    assert 0 < len(got) < 221
+    assert f"after {len(got)} of the 221 frames" in capsys.readouterr().err
+
+
 def test_damaged_packets_are_counted_and_left_out(tmp_path: Path) -> None:
     got, source = read(damage(record(tmp_path / "in.mp4", steps(60)), {20, 30, 31}))
     assert (len(got), source.bad) == (57, 3)

@@ -152,6 +152,14 @@ def test_other_classes_cannot_resume_a_run(unbroken: Path, tmp_path: Path, stree
     assert {path.name: path.read_bytes() for path in unbroken.iterdir() if path.is_file()} == before
 
 
+def test_other_pictures_cannot_resume_a_run(unbroken: Path, tmp_path: Path, street_folder: Path) -> None:
+    data = Path(shutil.copytree(street_folder, tmp_path / "data"))
+    cv2.imwrite(str(data / "images" / "train" / "000.png"), np.zeros((64, 96, 3), np.uint8))
+    before = (unbroken / "best.safetensors").read_bytes()
+    assert_refused(run_fcn_edge("train", f"folder:{data}", "-o", unbroken, "--resume"), 2, "data of the run")
+    assert (unbroken / "best.safetensors").read_bytes() == before
+
+
 def test_fewer_epochs_than_done_are_refused(unbroken: Path, street_folder: Path) -> None:
     done = run_fcn_edge("train", f"folder:{street_folder}", "-o", unbroken, "--resume", "--epochs", "2")
     assert_refused(done, 2, "4 epochs", "--epochs")
