@@ -57,9 +57,8 @@ def comparison_rows(comparisons: Mapping[str, Comparison], manifest: Manifest) -
     rows = [["file", "mean IoU %", "lost, points", "masks agree %", "MB"]]
     for name, comparison in comparisons.items():
         file = manifest.file(name)
-        lost = (
-            f"{round(100 * (reference - comparison.scores.mean_iou), 2) + 0.0:.2f}" if file else ""
-        )  # + 0.0: no "-0.00"
+        points = round(100 * (reference - comparison.scores.mean_iou), 2) + 0.0  # + 0.0: no "-0.00"
+        lost = f"{points:.2f}" if file else ""
         size = f"{file.bytes / 1e6:.2f}" if file else ""
         rows.append([name, percent(comparison.scores.mean_iou), lost, percent(comparison.agreement), size])
     return rows

@@ -18,7 +18,7 @@ from fcn_edge.datasets.street import draw_street
 from fcn_edge.datasets.synthetic import SIZE_HW
 from fcn_edge.errors import FcnEdgeError, UsageError
 from fcn_edge.files import require_writable
-from fcn_edge.manifest import read_manifest
+from fcn_edge.manifest import Manifest, read_manifest
 from fcn_edge.progress import say, tracked
 from fcn_edge.report import percent, print_table
 from runtime.recorder import Recorder
@@ -45,17 +45,18 @@ def demo_command(folder: Path, minutes: float) -> None:
     _start_afresh(folder)
     height, width = SIZE_HW
     run, bundle, video, masked = folder / "run", folder / "bundle", folder / "drive.mp4", folder / "overlay.mp4"
-    sheet, precisions = folder / "contact-sheet.png", ("fp32", "int8-cpu")
+    sheet = folder / "contact-sheet.png"
     small = ["--width", "0.25", "--fc-dim", "128", "--batch-size", "4", "--crop", f"{height - height % 32}x{width}"]
     _do("train", "synthetic:", "-o", run, *small, "--epochs", 12, "--max-minutes", minutes, "--validate-every", 3)
     _do("export", run / "best.safetensors", "-o", bundle, "--size", f"{height}x{width}", "--data", "synthetic:")
     _draw_video(video)
     _do("run", video, masked, "--model", bundle)
     _do("eval", bundle, "synthetic:", "--sheet", sheet)
-    latencies = {precision: folder / f"latency.{precision}.json" for precision in precisions}
+    manifest = read_manifest(bundle)
+    latencies = {precision: folder / f"latency.{precision}.json" for precision in manifest.precisions}
     for precision, path in latencies.items():
         _do("bench", bundle, "--precision", precision, "--json", path)
-    _tell_table(bundle, latencies)
+    _tell_table(bundle, manifest, latencies)
     _tell_files([masked, sheet, bundle / "report.html", *latencies.values(), bundle, run / "best.safetensors"])
 
 
@@ -87,9 +88,8 @@ def _draw_video(path: Path) -> None:
         recorder.finish()
 
 
-def _tell_table(bundle: Path, latencies: Mapping[str, Path]) -> None:
+def _tell_table(bundle: Path, manifest: Manifest, latencies: Mapping[str, Path]) -> None:
     """What the bundle's files are worth: accuracy on streets not seen in training, size, latency here."""
-    manifest = read_manifest(bundle)
     rows = [["file", "mean IoU %", "masks agree %", "MB", "p50 ms", "p99 ms"]]
     for file in manifest.files:
         total = json.loads(latencies[file.precision].read_text(encoding="utf-8"))["stages_ms"]["total"]

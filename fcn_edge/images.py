@@ -40,7 +40,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """One mask as (H, W) uint8, the numbers in the file: 8-bit grey values, or the indices of a palette PNG."""
     try:
-        indices = decode_palette_png(_read_bytes(path))
+        indices = decode_palette_png(read_bytes(path))
     except cv2.error:
         indices = None  # `_decoded` will say why
     if indices is not None:
@@ -56,7 +56,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 def _decoded(path: Path, flags: int) -> NDArray[np.uint8]:
     # imread and not imdecode: they differ on cut files, and a picture is what imread gives.
-    empty = not _read_bytes(path, 1)
+    empty = not read_bytes(path, 1)
     try:
         image = None if empty else cv2.imread(str(path), flags)
     except cv2.error:
@@ -75,7 +75,8 @@ def _require_size(path: Path, image: NDArray[Any]) -> None:
         )
 
 
-def _read_bytes(path: Path, count: int = -1) -> bytes:
+def read_bytes(path: Path, count: int = -1) -> bytes:
+    """The first `count` bytes of a file, or all; raises SourceError."""
     try:
         with path.open("rb") as file:
             return file.read(count)

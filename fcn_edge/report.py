@@ -62,7 +62,7 @@ def print_table(title: str, rows: Sequence[Sequence[str]], *, section_after: int
     for column in table.columns[1:]:
         column.justify = "right"
     out = console(stderr=stderr)
-    out.print(title, style="bold", highlight=False, soft_wrap=True, markup=False)
+    out.print(title, style="bold", highlight=False, soft_wrap=True)
     out.print(table)
 
 

@@ -62,9 +62,10 @@ CPU_FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "am
 
 def machine() -> dict[str, Any]:
     """What figures must be read with: processor, its features, the cores this process may use, system, Python."""
+    features = _cpu_line("flags", "Features").split()
     return {
         "processor": _cpu_line("model name", "Model") or platform.processor() or platform.machine(),
-        "features": [name for name in CPU_FEATURES if name in _cpu_line("flags", "Features").split()],
+        "features": [name for name in CPU_FEATURES if name in features],
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_edge.errors import SourceError
-from fcn_edge.images import read_image, read_mask
+from fcn_edge.images import read_bytes, read_image, read_mask
 from fcn_edge.labels import VOID, LabelSet
 
 
@@ -73,7 +73,7 @@ class LabelledFiles:
         digest = hashlib.sha256()
         for path in (*self.image_paths, *self.mask_paths):
             digest.update(path.name.encode() + b"\0")
-            digest.update(_content(path))
+            digest.update(read_bytes(path))
         return digest.hexdigest()
 
 
@@ -111,10 +111,3 @@ def matched_masks(image_paths: tuple[Path, ...], mask_folder: Path) -> tuple[Pat
             "add them or take their pictures out"
         )
     return mask_paths
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path}: wanted a readable file, found: {error.strerror}; check the path") from None

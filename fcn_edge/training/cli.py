@@ -81,11 +81,14 @@ def train_command(
     """
     training = require_masks(open_dataset(data, split), data)
     validation = require_masks(open_dataset(data, validation_split), data)
+    if not resume:
+        _require_no_run(folder)  # before every picture is read for the digests
     identity = {
         "classes": list(training.labels.names),
         "data_sha256": {"training": training.digest(), "validation": validation.digest()},
     }
-    settings = _resumed(ctx, folder, settings, identity) if resume else _fresh(folder, settings)
+    if resume:
+        settings = _resumed(ctx, folder, settings, identity)
     network = NetworkConfig(num_classes=len(training.labels), **{key: settings[key] for key in NETWORK})
     config = TrainingConfig(**{key: settings[key] for key in TRAINING})
     _require_same_labels(training, validation)
@@ -99,12 +102,11 @@ def train_command(
     print_scores({validation_split: Scores(**checkpoint.scores)}, f"{folder / BEST}, {len(validation)} pictures")
 
 
-def _fresh(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def _require_no_run(folder: Path) -> None:
     if (folder / LAST).exists() or (folder / BEST).exists():
         raise UsageError(
             f"wanted a new run, found one in {folder}; add --resume to go on with it, or choose another -o"
         )
-    return settings
 
 
 def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
