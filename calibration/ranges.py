@@ -1,39 +1,116 @@
-"""The calibration pictures as a graph's input, for whoever observes the ranges they cause."""
+"""Which values a network's activations take on the calibration pictures: a histogram per ReLU, in bounded memory."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
 import numpy as np
+import onnx
+import onnxruntime
 from numpy.typing import NDArray
 
 from calibration.image_set import CalibrationSet
+from fcn_edge.errors import ModelError, first_line
 from fcn_edge.images import fit_frame
-from fcn_edge.progress import Step
+from fcn_edge.progress import tracked
 
-Feed = dict[str, NDArray[np.uint8]]
+BINS = 2048
+BYTES_AT_ONCE = 512 << 20  # of activations that one run of the network hands over
+ERRORS_ONLY = 3  # of onnxruntime's log
 
 
-class FrameReader:
-    """One feed per picture, stretched exactly as the runtime stretches frames.
+class Histogram:
+    """How often non-negative values occur, in `BINS` equal bins from 0 to `high`, and the largest of them."""
 
-    Has the methods of onnxruntime's CalibrationDataReader, slices included, so that histograms are gathered in
-    slices and never all activations are held at once.
+    def __init__(self) -> None:
+        self.counts = np.zeros(BINS, np.int64)
+        self.high = 0.0
+        self.maximum = 0.0
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        largest = float(values.max())
+        if not np.isfinite(largest) or float(values.min()) < 0:
+            raise ModelError("wanted finite values after each ReLU, found others; train the checkpoint again")
+        self.maximum = max(self.maximum, largest)
+        self.high = self.high or 1.001 * largest  # a value at the very end would be left out
+        while largest >= self.high > 0:
+            self._widen()
+        found = cv2.calcHist([values.reshape(-1, 1)], [0], None, [BINS], [0, self.high or 1.0])
+        self.counts += found.reshape(-1).astype(np.int64)
+
+    def _widen(self) -> None:
+        """Twice the range: neighbouring bins become one."""
+        self.counts = np.concatenate([self.counts.reshape(-1, 2).sum(1), np.zeros(BINS // 2, np.int64)])
+        self.high *= 2
+
+    def copy(self) -> Histogram:
+        other = Histogram()
+        other.counts, other.high, other.maximum = self.counts.copy(), self.high, self.maximum
+        return other
+
+
+Histograms = dict[str, Histogram]  # by the name of the layer whose ReLU made the values
+
+
+def observe(fp32: Path, pictures: CalibrationSet, size_hw: tuple[int, int]) -> Iterator[Histograms]:
+    """Run an exported fp32 graph over the pictures; after each one, the histograms so far (the caller copies).
+
+    Raises SourceError for a picture that cannot be read, ModelError for a graph that cannot be run.
     """
+    with tempfile.TemporaryDirectory() as scratch:
+        probed = Path(scratch) / "probed.onnx"
+        groups = _expose_relus(fp32, probed)
+        histograms = {layer: Histogram() for group in groups for layer in group}
+        with _opened(probed) as session:
+            entry = session.get_inputs()[0].name
+            for index in tracked(pictures.indices, "calibrating", len(pictures)):
+                frame = fit_frame(pictures.dataset.image(index), size_hw)[None]
+                for group in groups:
+                    for layer, values in zip(group, session.run(list(group.values()), {entry: frame}), strict=True):
+                        histograms[layer].add(values)
+                yield histograms
 
-    def __init__(self, pictures: CalibrationSet, input_name: str, size_hw: tuple[int, int], step: Step) -> None:
-        self.pictures, self.input_name, self.size_hw, self.step = pictures, input_name, size_hw, step
-        self.set_range(0, len(pictures))
 
-    def __len__(self) -> int:
-        return len(self.pictures)
+def _expose_relus(fp32: Path, probed: Path) -> list[dict[str, str]]:
+    """Write the graph with every ReLU as an output; layer -> tensor, in groups of at most BYTES_AT_ONCE together."""
+    model = onnx.load(fp32)
+    sizes = {info.name: 4 * _elements(info) for info in model.graph.value_info}  # the exporter writes them all
+    relus = relu_outputs(model.graph)
+    groups: list[dict[str, str]] = [{}]
+    for layer, tensor in relus.items():
+        if groups[-1] and sum(sizes[name] for name in groups[-1].values()) + sizes[tensor] > BYTES_AT_ONCE:
+            groups.append({})
+        groups[-1][layer] = tensor
+    for tensor in relus.values():
+        model.graph.output.append(onnx.helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None))
+    onnx.save(model, probed)
+    return groups
 
-    def set_range(self, start_index: int, end_index: int) -> None:
-        self._next, self._end = start_index, min(end_index, len(self.pictures))
 
-    def get_next(self) -> Feed | None:
-        """The next feed, {input: (1, H, W, 3) BGR uint8}, or None after the last."""
-        if self._next >= self._end:
-            return None
-        image = self.pictures.dataset.image(self.pictures.indices[self._next])
-        self._next += 1
-        self.step()
-        return {self.input_name: fit_frame(image, self.size_hw)[None]}
+def _elements(info: onnx.ValueInfoProto) -> int:
+    return int(np.prod([dimension.dim_value for dimension in info.type.tensor_type.shape.dim]))
+
+
+def relu_outputs(graph: onnx.GraphProto) -> dict[str, str]:
+    """Layer -> the tensor behind its ReLU, for each convolution that has one."""
+    made_by = {node.output[0]: node for node in graph.node if node.op_type == "Conv"}
+    return {
+        made_by[node.input[0]].name: node.output[0]
+        for node in graph.node
+        if node.op_type == "Relu" and node.input[0] in made_by
+    }
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[onnxruntime.InferenceSession]:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base class of their own
+        raise ModelError(f"wanted a graph that onnxruntime opens, found: {first_line(error)}; export again") from None
+    yield session

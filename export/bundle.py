@@ -1,109 +1,83 @@
-"""From a checkpoint to a bundle: each file exported, opened in the runtime and scored beside the checkpoint."""
+"""A bundle: a folder of proved files with manifest and report, whole or not at all; or refused with the evidence."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-import onnx
-import onnxruntime
-import torch
-from numpy.typing import NDArray
-
-from calibration.image_set import CalibrationSet
-from export.bundle_report import report_json, report_page
-from export.contact_sheet import contact_sheet
-from export.onnx_export import onnx_from_checkpoint
-from export.quantize import int8_cpu_from_onnx
-from export.score import open_artifact
-from fcn_edge import __version__
-from fcn_edge.datasets import Dataset
-from fcn_edge.files import sha256_of, whole_folder, write_json
-from fcn_edge.manifest import BundleFile, Manifest, ModelFacts, write_manifest
+from export.bundle_report import file_latencies, report_json, report_page
+from export.exporter import Evidence, Exporter, ExportPlan, graph_path, provenance
+from export.prover import PROXIED
+from fcn_edge.errors import ModelError
+from fcn_edge.files import sha256_of, whole_file, whole_folder, write_json
+from fcn_edge.manifest import BundleFile, Manifest, write_manifest
 from fcn_edge.progress import say
-from fcn_edge.scoring import Comparison, Segment, compare
-from fcn_edge.training.checkpoint import Checkpoint
-
-PRECISIONS = ("fp32", "int8-cpu")
-CHECKPOINT = "checkpoint"  # the reference's name among the scored artifacts
 
 
-@dataclass(frozen=True)
-class ExportPlan:
-    """What to make and what to prove it with."""
+def export_bundle(plan: ExportPlan, bundle: Path) -> tuple[Manifest, Evidence]:
+    """Write the bundle; its manifest and the evidence.
 
-    checkpoint: Checkpoint
-    checkpoint_path: Path
-    size_hw: tuple[int, int]
-    labelled: Dataset
-    calibration: CalibrationSet
-    calibration_method: str
-    origin: dict[str, Any]  # names of the data, for the manifest
-
-
-def export_bundle(plan: ExportPlan, bundle: Path) -> tuple[Manifest, dict[str, Comparison]]:
-    """Write the bundle; its manifest, and the scores of the checkpoint and of each file.
-
-    Raises OutputError; a failed export leaves nothing.
+    Raises OutputError, and ModelError for a file over the budget; then only the evidence is left, in
+    `BUNDLE.refused.html`. A failed export leaves nothing.
     """
     with whole_folder(bundle) as folder:
-        provenance = _provenance(plan)
-        for precision in PRECISIONS:
-            say(f"exporting {precision}")
-            _export(plan, precision, ModelFacts(plan.checkpoint.labels, plan.size_hw, precision, provenance), folder)
-        comparisons, sheet = _prove(plan, folder)
-        files = tuple(_bundle_file(folder, precision, comparisons[precision]) for precision in PRECISIONS)
-        manifest = Manifest(plan.checkpoint.labels, plan.size_hw, files, provenance)
+        evidence = Exporter(plan, folder).run()
+        manifest = Manifest(plan.checkpoint.labels, plan.size_hw, _files(evidence, folder), provenance(plan))
+        evidence.latencies = file_latencies(plan, folder, list(evidence.proofs))
+        page = report_page(bundle.name, manifest, plan, evidence)
+        refused = refusal(evidence, plan)
+        if refused and not plan.allow_drop:
+            _leave(_refused(bundle), page)
+            raise refused
         write_manifest(folder, manifest)
-        write_json(folder / "report.json", report_json(manifest, comparisons, len(plan.labelled)))
-        page = report_page(bundle.name, manifest, comparisons, len(plan.labelled), sheet)
+        write_json(folder / "report.json", report_json(manifest, plan, evidence))
         (folder / "report.html").write_text(page, encoding="utf-8")
-    return manifest, comparisons
+    with suppress(OSError):
+        _refused(bundle).unlink()  # of an earlier attempt
+    return manifest, evidence
 
 
-def _export(plan: ExportPlan, precision: str, facts: ModelFacts, folder: Path) -> None:
-    path = graph_path(folder, precision)
-    if precision == "fp32":
-        onnx_from_checkpoint(plan.checkpoint, facts, path)
-    else:
-        int8_cpu_from_onnx(graph_path(folder, "fp32"), plan.calibration, plan.calibration_method, facts, path)
+def _refused(bundle: Path) -> Path:
+    return bundle.with_name(f"{bundle.name}.refused.html")
 
 
-def graph_path(folder: Path, precision: str) -> Path:
-    return folder / f"model.{precision}.onnx"
+def _leave(path: Path, page: str) -> None:
+    with whole_file(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+    say(f"evidence: {path}")
 
 
-def _prove(plan: ExportPlan, folder: Path) -> tuple[dict[str, Comparison], NDArray[np.uint8]]:
-    """Open every file where it will be served, score it beside the checkpoint, and draw what they see."""
-    with ExitStack() as stack:
-        reference = stack.enter_context(open_artifact(plan.checkpoint_path, size_hw=plan.size_hw))
-        segments: dict[str, Segment] = {CHECKPOINT: reference.segment}
-        for precision in PRECISIONS:
-            segments[precision] = stack.enter_context(open_artifact(graph_path(folder, precision))).segment
-        comparisons = compare(segments, plan.labelled, "scoring every file")
-        return comparisons, contact_sheet(plan.labelled, segments)
+def refusal(evidence: Evidence, plan: ExportPlan) -> ModelError | None:
+    """What to tell of files over the budget; None if every file holds it."""
+    worst = max(evidence.over(plan.max_drop), key=lambda name: evidence.proofs[name].comparison.drop or 0, default=None)
+    if worst is None:
+        return None
+    found = evidence.proofs[worst].comparison
+    lower, upper = found.drop_interval or (0.0, 0.0)
+    blamed = "".join(f", most by {name}" for name in _to_blame(evidence, worst))
+    cure = "--allow-drop to take it all the same" if plan.repair else "--repair to keep the worst layers in float"
+    return ModelError(
+        f"model.{worst}.onnx: wanted at most {100 * plan.max_drop:.2f} points of mean IoU lost, found "
+        f"{100 * (found.drop or 0):.2f} ({100 * lower:.2f} to {100 * upper:.2f}{blamed}); export with {cure}"
+    )
 
 
-def _bundle_file(folder: Path, precision: str, comparison: Comparison) -> BundleFile:
-    path = graph_path(folder, precision)
-    return BundleFile(path.name, precision, sha256_of(path), path.stat().st_size, comparison.to_json())
+def _to_blame(evidence: Evidence, precision: str) -> list[str]:
+    """The costliest layers in one string, if any: those which cost at least a tenth of the costliest one."""
+    costs = [cost for cost in evidence.costs.get(precision, []) if cost.drop and cost.drop > 0]
+    named = [cost.layer for cost in costs[:3] if cost.drop and costs[0].drop and cost.drop > 0.1 * costs[0].drop]
+    return [", ".join(named)] if named else []
 
 
-def _provenance(plan: ExportPlan) -> dict[str, Any]:
-    return {
-        **plan.origin,
-        "checkpoint_sha256": sha256_of(plan.checkpoint_path),
-        "labelled_sha256": plan.labelled.digest(),
-        "calibration": {"method": plan.calibration_method, **plan.calibration.to_json()},
-        "versions": {
-            "fcn_edge": __version__,
-            "torch": torch.__version__,
-            "onnx": onnx.__version__,
-            "onnxruntime": onnxruntime.__version__,
-            "opencv": cv2.__version__,
-        },
-    }
+def _files(evidence: Evidence, folder: Path) -> tuple[BundleFile, ...]:
+    files = []
+    for name, proof in evidence.proofs.items():
+        path = graph_path(folder, name)
+        kept = tuple(sorted(evidence.recipes[name].kept))
+        scores = proof.comparison.to_json()
+        calibration = evidence.winners.get(name, {})
+        digest, size = sha256_of(path), path.stat().st_size
+        files.append(
+            BundleFile(path.name, name, digest, size, scores, proof.device, name in PROXIED, kept, calibration)
+        )
+    return tuple(files)

@@ -10,20 +10,21 @@ from pathlib import Path
 import click
 import cv2
 
-from calibration.image_set import pick
-from export.contact_sheet import contact_sheet
+from calibration.image_set import CalibrationSet, pick
+from export.contact_sheet import contact_sheet, spread
 from export.score import CHECKPOINT_SUFFIX, open_artifact, require_same_classes
 from fcn_edge.datasets import open_dataset, require_masks
-from fcn_edge.errors import ModelError, UsageError
+from fcn_edge.errors import ModelError, SourceError, UsageError
 from fcn_edge.files import json_text, require_writable, whole_file
-from fcn_edge.options import SIZE
+from fcn_edge.options import SIZE, Names
 from fcn_edge.progress import say
 from fcn_edge.report import print_scores, print_table
 from fcn_edge.scoring import score
 from runtime.session import ENGINES
 
 PATH = click.Path(path_type=Path)
-WORTH_A_WARNING = 0.005  # half a point of mean IoU
+PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
+OUTPUTS = ("mask", "confidence")
 WORTH_A_STRETCH = 1.2  # 4:3 against 16:10 passes, 3:4 does not
 
 
@@ -34,17 +35,39 @@ WORTH_A_STRETCH = 1.2  # 4:3 against 16:10 passes, 3:4 does not
 @click.argument("checkpoint", type=PATH)
 @click.option("-o", "--output", "bundle", type=PATH, required=True, help="Folder of the bundle; must be new.")
 @click.option("--size", "size_hw", type=SIZE, required=True, help="Of the frames the graph takes, HxW.")
-@click.option("--data", required=True, metavar="KIND:FOLDER", help="Labelled pictures that score every file.")
+@click.option("--data", required=True, metavar="KIND:FOLDER", help="Labelled pictures that prove every file.")
 @click.option("--split", default="val", show_default=True)
 @click.option("--calibration", metavar="KIND:FOLDER", help="Pictures whose ranges INT8 covers; default: --data.")
 @click.option("--calibration-split", default="train", show_default=True)
 @click.option("--calibration-count", type=click.IntRange(1), default=64, show_default=True)
 @click.option(
-    "--calibration-method", type=click.Choice(["minmax", "entropy", "percentile"]), default="minmax", show_default=True
+    "--calibration-list", type=PATH, help="A list of `fcn-edge calibration pick`, in place of the three above."
+)
+@click.option(
+    "--calibration-method",
+    type=click.Choice(["contest", "minmax", "percentile-99.999", "percentile-99.99", "entropy", "mse"]),
+    default="contest",
+    show_default=True,
+    help="How ranges are cut; a contest tries all on labelled pictures held out.",
 )
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice of calibration pictures."
 )
+@click.option(
+    "--precisions", type=Names(PRECISIONS), default=",".join(PRECISIONS), show_default=True, help="Files to make."
+)
+@click.option("--outputs", type=Names(OUTPUTS), default="mask", show_default=True, help="mask or mask,confidence.")
+@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What proves the files.")
+@click.option(
+    "--max-miou-drop",
+    type=click.FloatRange(0, 100),
+    default=0.5,
+    show_default=True,
+    help="Points of mean IoU that a file may lose; more is refused.",
+)
+@click.option("--allow-drop", is_flag=True, help="Keep files that lose more.")
+@click.option("--repair", is_flag=True, help="Keep the costliest layers of such files in float until they hold.")
+@click.option("--sensitivity/--no-sensitivity", default=True, show_default=True, help="Tell what each layer costs.")
 def export_command(
     checkpoint: Path,
     bundle: Path,
@@ -54,12 +77,21 @@ def export_command(
     calibration: str | None,
     calibration_split: str,
     calibration_count: int,
+    calibration_list: Path | None,
     calibration_method: str,
     seed: int,
+    precisions: tuple[str, ...],
+    outputs: tuple[str, ...],
+    engine: str,
+    max_miou_drop: float,
+    allow_drop: bool,
+    repair: bool,
+    sensitivity: bool,
 ) -> None:
-    """Turn CHECKPOINT into a bundle: fp32 and INT8 ONNX files, each opened in the runtime and scored.
+    """Turn CHECKPOINT into a bundle of ONNX files, each opened in a runtime and compared with the checkpoint.
 
-    The graphs take a uint8 BGR frame (1, H, W, 3) and give a uint8 class mask (1, H, W).
+    The graphs take a uint8 BGR frame (1, H, W, 3) and give a uint8 class mask (1, H, W). fp16 and int8 are for
+    TensorRT and scored by proxy; int8-cpu is for x86. A file that loses more than --max-miou-drop is refused (exit 4).
     """
     if bundle.exists() and (not bundle.is_dir() or any(bundle.iterdir())):
         raise UsageError(f"wanted a new bundle, found {bundle} taken; remove it or choose another -o")
@@ -67,29 +99,54 @@ def export_command(
         raise ModelError(
             f"{checkpoint}: wanted a checkpoint (*{CHECKPOINT_SUFFIX}); give the best.safetensors of a run"
         )
-    labelled = require_masks(open_dataset(data, split), data)
-    calibration = calibration or data
-    pictures = pick(open_dataset(calibration, calibration_split), calibration_count, seed)
+    proving = open_dataset(data, split)
+    pictures, origin = _calibration_pictures(
+        calibration or data, calibration_split, calibration_count, seed, calibration_list
+    )
+    if not len(proving):
+        raise SourceError(f"wanted pictures to prove the files with, found none in {data}; name a split that has some")
     require_writable(bundle.absolute().parent)
-    _warn_of_stretching(labelled.image(0).shape, size_hw)
+    shape = proving.image(0).shape
+    _warn_of_stretching(shape, size_hw)
 
-    from export.bundle import ExportPlan, export_bundle
-    from export.bundle_report import comparison_rows
+    from export.bundle import export_bundle
+    from export.bundle_report import bundle_rows
+    from export.exporter import ExportPlan
     from fcn_edge.training.checkpoint import load_checkpoint
 
     opened = load_checkpoint(checkpoint)
-    require_same_classes(opened.labels, labelled, checkpoint)
-    origin = {
-        "checkpoint": checkpoint.name,
-        "data": data,
-        "split": split,
-        "calibration_data": calibration,
-        "calibration_split": calibration_split,
-    }
-    plan = ExportPlan(opened, checkpoint, size_hw, labelled, pictures, calibration_method, origin)
-    manifest, comparisons = export_bundle(plan, bundle)
-    print_table(f"{bundle}, scored on {len(labelled)} pictures of {split}", comparison_rows(comparisons, manifest))
-    _warn(comparisons["checkpoint"].scores.mean_iou - comparisons["int8-cpu"].scores.mean_iou)
+    require_same_classes(opened.labels, proving, checkpoint)
+    plan = ExportPlan(
+        checkpoint=opened,
+        checkpoint_path=checkpoint,
+        size_hw=size_hw,
+        proving=proving,
+        calibration=pictures,
+        method=calibration_method,
+        origin={"checkpoint": checkpoint.name, "data": data, "split": split, **origin},
+        precisions=("fp32", *(name for name in precisions if name != "fp32")),
+        outputs=outputs,
+        engine=engine,
+        max_drop=max_miou_drop / 100,
+        allow_drop=allow_drop,
+        repair=repair,
+        sensitivity=sensitivity,
+    )
+    manifest, evidence = export_bundle(plan, bundle)
+    labelled = "" if proving.has_masks else " without labels: agreement of masks only"
+    print_table(f"{bundle}, {len(proving)} pictures of {split}{labelled}", bundle_rows(manifest, evidence))
+
+
+def _calibration_pictures(
+    data: str, split: str, count: int, seed: int, chosen: Path | None
+) -> tuple[CalibrationSet, dict[str, str]]:
+    """The calibration set, and the names of its origin for the manifest."""
+    if chosen:
+        from calibration.listing import read_list
+
+        pictures = read_list(chosen)
+        return pictures, {"calibration_list": chosen.name}
+    return pick(open_dataset(data, split), count, seed), {"calibration_data": data, "calibration_split": split}
 
 
 def _warn_of_stretching(shape: tuple[int, ...], size_hw: tuple[int, int]) -> None:
@@ -98,11 +155,6 @@ def _warn_of_stretching(shape: tuple[int, ...], size_hw: tuple[int, int]) -> Non
     if not 1 / WORTH_A_STRETCH < stretch < WORTH_A_STRETCH:
         size = f"{size_hw[0]}x{size_hw[1]}"
         say(f"warning: --size {size} distorts the pictures of {shape[0]}x{shape[1]}; sizes are HEIGHTxWIDTH")
-
-
-def _warn(lost: float) -> None:
-    if lost > WORTH_A_WARNING:
-        say(f"warning: INT8 lost {100 * lost:.2f} points of mean IoU; try another --calibration-method")
 
 
 @click.command("eval", epilog="Example: fcn-edge eval bundle camvid:data/camvid --split val --precision int8-cpu")
@@ -139,9 +191,9 @@ def eval_command(
         scores = score(artifact.segment, dataset, f"scoring {model.name}")
         if sheet:
             with whole_file(sheet) as partial:
-                partial.write_bytes(
-                    cv2.imencode(".png", contact_sheet(dataset, {"mask": artifact.segment}))[1].tobytes()
-                )
+                columns = {"mask": lambda index: artifact.segment(dataset.image(index))}
+                drawn = contact_sheet(dataset, columns, spread(len(dataset)))
+                partial.write_bytes(cv2.imencode(".png", drawn)[1].tobytes())
     if as_json:
         click.echo(json_text(scores.to_json()))
     else:

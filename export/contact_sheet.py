@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -10,29 +10,35 @@ from numpy.typing import NDArray
 
 from fcn_edge.datasets import Dataset
 from fcn_edge.images import colourise, restore_mask
-from fcn_edge.scoring import Segment
 
 ROW_HEIGHT = 180  # pixels: four columns fit a screen
 CAPTION = 22
 GAP = 4
 
+Masks = Callable[[int], NDArray[np.uint8]]  # number of a picture to its mask (H, W)
 
-def contact_sheet(dataset: Dataset, segments: Mapping[str, Segment], rows: int = 6) -> NDArray[np.uint8]:
-    """`rows` frames spread evenly over the dataset; a column for the frame, the truth and each artifact's mask. BGR."""
-    indices = np.unique(np.linspace(0, len(dataset) - 1, rows).round().astype(int))
-    lines = [_row(dataset, int(index), segments) for index in indices]
+
+def spread(count: int, rows: int = 6) -> list[int]:
+    """The numbers of `rows` out of `count` pictures, spread evenly."""
+    return [int(index) for index in np.unique(np.linspace(0, count - 1, rows).round().astype(int))]
+
+
+def contact_sheet(dataset: Dataset, columns: Mapping[str, Masks], indices: Sequence[int]) -> NDArray[np.uint8]:
+    """A row per picture: the frame, the truth where there is one, and each column's mask. (H, W, 3) BGR."""
+    shown = {"truth": dataset.mask, **columns} if dataset.has_masks else dict(columns)
+    lines = [_row(dataset, index, shown) for index in indices]
     width = max(line.shape[1] for line in lines)
     padded = [cv2.copyMakeBorder(line, 0, GAP, 0, width - line.shape[1], cv2.BORDER_CONSTANT) for line in lines]
-    return np.asarray(np.vstack([_captions(["frame", "truth", *segments], lines[0], width), *padded]), np.uint8)
+    return np.asarray(np.vstack([_captions(["frame", *shown], lines[0], width), *padded]), np.uint8)
 
 
-def _row(dataset: Dataset, index: int, segments: Mapping[str, Segment]) -> NDArray[np.uint8]:
+def _row(dataset: Dataset, index: int, columns: Mapping[str, Masks]) -> NDArray[np.uint8]:
     image = dataset.image(index)
-    masks = [dataset.mask(index), *(segment(image) for segment in segments.values())]
     size_hw = (ROW_HEIGHT, max(1, round(image.shape[1] * ROW_HEIGHT / image.shape[0])))
     frame = cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_AREA)
     gap = np.zeros((ROW_HEIGHT, GAP, 3), np.uint8)
-    cells = [frame, *(colourise(restore_mask(mask, size_hw), dataset.labels) for mask in masks)]
+    masks = [restore_mask(masks(index), size_hw) for masks in columns.values()]
+    cells = [frame, *(colourise(mask, dataset.labels) for mask in masks)]
     return np.hstack([part for cell in cells for part in (cell, gap)])
 
 

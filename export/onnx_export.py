@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -14,26 +14,32 @@ import onnx
 import torch
 from torch import nn
 
-from export.deploy_graph import DeployGraph
+from export.deploy_graph import OUTPUTS, REWRITES, DeployGraph
 from fcn_edge.manifest import METADATA_KEY, ModelFacts
 from fcn_edge.training.checkpoint import Checkpoint
 from fcn_edge.training.network import FCN
 
 OPSET = 17  # the newest that TensorRT 8.5 and 8.6 parse
 IR_VERSION = 8  # the one that belongs to opset 17
-INPUT, OUTPUT = "frame", "mask"
+INPUT = "frame"
 
 
-def onnx_from_checkpoint(checkpoint: Checkpoint, facts: ModelFacts, path: Path) -> None:
+def onnx_from_checkpoint(
+    checkpoint: Checkpoint,
+    facts: ModelFacts,
+    path: Path,
+    outputs: tuple[str, ...] = OUTPUTS[:1],
+    rewrites: Set[str] = REWRITES,
+) -> None:
     """Write the deploy graph of `facts.size_hw` to `path`; the file knows nothing of the machine that made it."""
     height, width = facts.size_hw
     frame = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     with _quiet_exporter():
         program = torch.onnx.export(
-            DeployGraph(checkpoint),
+            DeployGraph(checkpoint, facts.size_hw, outputs, rewrites),
             (frame,),
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=list(outputs),
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
@@ -42,6 +48,7 @@ def onnx_from_checkpoint(checkpoint: Checkpoint, facts: ModelFacts, path: Path) 
     assert program is not None
     model = program.model_proto
     _name_layers(model.graph, checkpoint.network)
+    _axes_as_attribute(model.graph)
     save(model, facts, path)
 
 
@@ -75,9 +82,19 @@ def _name_layers(graph: onnx.GraphProto, network: FCN) -> None:
     deconvolutions = [name for name, module in network.named_children() if isinstance(module, nn.ConvTranspose2d)]
     for node in graph.node:
         if node.op_type == "Conv":
-            node.name = str(node.input[1]).removeprefix("network.").split(".weight")[0]
+            layer = str(node.input[1]).removeprefix("network.").split(".weight")[0]
+            node.name = network.final_name if layer == "decoder.kernel" else layer
         elif node.op_type == "ConvTranspose":
             node.name = deconvolutions.pop(0)
+
+
+def _axes_as_attribute(graph: onnx.GraphProto) -> None:
+    """ReduceMax took its axes as an attribute until opset 18; the exporter's conversion to 17 forgets it."""
+    constants = {initializer.name: initializer for initializer in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "ReduceMax" and len(node.input) == 2:
+            axes = onnx.numpy_helper.to_array(constants[node.input.pop()])
+            node.attribute.append(onnx.helper.make_attribute("axes", axes.tolist()))
 
 
 @contextmanager

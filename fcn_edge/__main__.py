@@ -31,8 +31,10 @@ class Verb:
 
 VERBS = {
     "train": Verb("fcn_edge.training.cli", "train", "Train an FCN on labelled pictures."),
-    "eval": Verb("export.cli", "export", "Score a checkpoint, an ONNX file or a bundle on labelled pictures."),
+    "eval": Verb("export.cli", "export", "Score a checkpoint, ONNX file or bundle on labelled pictures."),
+    "calibration": Verb("calibration.cli", "export", "Choose the pictures for INT8 ranges, and inspect them."),
     "export": Verb("export.cli", "export", "Turn a checkpoint into a bundle of scored ONNX files."),
+    "check": Verb("export.check", "export", "Check an ONNX file or a bundle against TensorRT's rules."),
     "run": Verb("runtime.cli", "desktop", "Segment a video, pictures or a camera."),
     "bench": Verb("runtime.cli", "desktop", "Measure a model's latency on this machine."),
     "demo": Verb("export.demo", "train,export", "Train, export, run and measure on data that it makes itself."),

@@ -63,6 +63,10 @@ class BundleFile:
     sha256: str
     bytes: int
     scores: dict[str, Any]
+    scored_on: str = ""  # library and version
+    proxy: bool = False  # scored by a stand-in for the engine that will serve it
+    float_layers: tuple[str, ...] = ()  # layers kept in float32
+    calibration: dict[str, Any] = field(default_factory=dict)  # of INT8: method and number of pictures
 
 
 @dataclass(frozen=True)

@@ -23,3 +23,21 @@ class Size(click.ParamType[tuple[int, int]]):
 
 
 SIZE = Size()
+
+
+class Names(click.ParamType[tuple[str, ...]]):
+    """Some of a few names, with commas between; the value keeps the order of `choices`."""
+
+    name = "NAME,..."
+
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        self.choices = choices
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        given = [name.strip() for name in str(value).split(",")]
+        stray = [name for name in given if name not in self.choices]
+        if stray:
+            self.fail(f"wanted some of {','.join(self.choices)}, found {stray[0]!r}", param, ctx)
+        return tuple(name for name in self.choices if name in given)

@@ -22,6 +22,8 @@ HEADLINES = (
     ("frequency_weighted_iou", "frequency-weighted IoU"),
 )
 
+WORDS = 4  # what is longer is prose, and starts at the left
+
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
 body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
@@ -29,6 +31,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .8rem; border-bottom: 1px solid #8884; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; image-rendering: crisp-edges; }
+svg { display: block; max-width: 100%; height: auto; margin: .8rem 0; }
 """
 
 
@@ -59,8 +62,9 @@ def print_table(title: str, rows: Sequence[Sequence[str]], *, section_after: int
     table = Table(*rows[0])
     for number, row in enumerate(rows[1:], start=1):
         table.add_row(*row, end_section=number == section_after)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    for index, column in enumerate(table.columns[1:], start=1):
+        if not any(len(row[index].split()) > WORDS for row in rows[1:]):
+            column.justify = "right"
     out = console(stderr=stderr)
     out.print(title, style="bold", highlight=False, soft_wrap=True)
     out.print(table)
@@ -68,12 +72,15 @@ def print_table(title: str, rows: Sequence[Sequence[str]], *, section_after: int
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: a heading, then any of words, a table (first row: header) and a picture (H, W, 3) BGR."""
+    """A part of a page: a heading, then any of words, a table (first row: header), a chart of `charts.py` and a picture
+    (H, W, 3) BGR.
+    """
 
     heading: str
     text: str = ""
     rows: Sequence[Sequence[str]] = ()
     picture: NDArray[np.uint8] | None = None
+    svg: str = ""
 
     def html(self) -> str:
         parts = [f"<h2>{escape(self.heading)}</h2>"]
@@ -81,6 +88,8 @@ class Section:
             parts.append(f"<p>{escape(self.text)}</p>")
         if self.rows:
             parts.append(_table(self.rows))
+        if self.svg:
+            parts.append(self.svg)
         if self.picture is not None:
             png = base64.b64encode(cv2.imencode(".png", self.picture)[1].tobytes()).decode()
             parts.append(f'<img alt="{escape(self.heading)}" src="data:image/png;base64,{png}">')

@@ -25,7 +25,8 @@ HEADER_VERSION = 1
 class Preprocessing:
     """How a frame becomes the network's input: (value - mean) / std for each of the channels B, G, R."""
 
-    mean_bgr: tuple[float, float, float] = (104.0, 117.0, 123.0)  # of ImageNet, rounded
+    # Not the data's own mean: with 128 a byte minus the mean is an int8, so that INT8 takes frames without any loss.
+    mean_bgr: tuple[float, float, float] = (128.0, 128.0, 128.0)
     std_bgr: tuple[float, float, float] = (64.0, 64.0, 64.0)  # brings street pictures to about unit variance
 
     def normalise(self, frames: Tensor) -> Tensor:

@@ -188,15 +188,13 @@ class FCN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        if self.config.geometry == "same":
-            images = functional.pad(images, (0, -width % DEEPEST_STRIDE, 0, -height % DEEPEST_STRIDE))
-        scores, grid = self._scores(images)
+        scores, grid = self._upsample(self.final_name, *self.coarse_scores(images))
         crop = grid.crop_to(Grid())
         return scores[..., crop : crop + height, crop : crop + width]
 
-    def _scores(self, images: Tensor) -> tuple[Tensor, Grid]:
-        """The upsampled scores and where they lie on the picture."""
-        pools, grids = self._pools(images)
+    def coarse_scores(self, images: Tensor) -> tuple[Tensor, Grid]:
+        """The scores before the last upsampling, (N, num_classes, h, w), and where they lie on the picture."""
+        pools, grids = self._pools(self._padded(images))
         x, grid = self._conv_relu("fc6", pools[5], grids[5])
         x, grid = self._conv_relu("fc7", self.drop6(x), grid)
         x = self.score_fr(self.drop7(x))
@@ -206,7 +204,13 @@ class FCN(nn.Module):
         if hasattr(self, "score_pool3"):
             x, grid = self._upsample("upscore_pool4", x, grid)
             x, grid = self._fuse("score_pool3", pools[3], grids[3], x, grid)
-        return self._upsample(self.final_name, x, grid)
+        return x, grid
+
+    def _padded(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        if self.config.geometry == "paper":
+            return images
+        return functional.pad(images, (0, -width % DEEPEST_STRIDE, 0, -height % DEEPEST_STRIDE))
 
     def _pools(self, images: Tensor) -> tuple[dict[int, Tensor], dict[int, Grid]]:
         """The base net's five pooled maps; pooling rounds up, as Caffe's does."""

@@ -1,0 +1,74 @@
+"""Which calibration serves a file best: methods and sizes of the set, scored on labelled pictures held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calibration.cache import Snapshots
+from calibration.image_set import CalibrationSet
+from calibration.thresholds import METHODS, thresholds
+from export.prover import Prover, Recipe
+from export.score import open_artifact
+from fcn_edge.manifest import ModelFacts
+from fcn_edge.scoring import answer
+
+HELD_OUT = 32  # pictures that judge
+SMALLER = (4, 2)  # sets of a fourth and of a half are tried too
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One candidate of one precision."""
+
+    precision: str
+    method: str
+    count: int  # pictures that gave the ranges
+    mean_iou: float | None
+    agreement: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        return (-1.0 if self.mean_iou is None else self.mean_iou, self.agreement)
+
+
+def set_sizes(count: int) -> list[int]:
+    return sorted({*(max(1, count // part) for part in SMALLER), count})
+
+
+def held_out(pictures: CalibrationSet) -> list[int]:
+    """Numbers of up to HELD_OUT pictures of the dataset that calibrate nothing, by lot."""
+    rest = np.setdiff1d(np.arange(len(pictures.dataset)), pictures.indices)
+    return sorted(int(index) for index in np.random.default_rng(pictures.seed).permutation(rest)[:HELD_OUT])
+
+
+def judge(fp32: Path, facts: ModelFacts, pictures: CalibrationSet, engine: str) -> Prover | None:
+    """Who compares candidates with the fp32 file on held-out pictures; None where no labelled picture is left."""
+    indices = held_out(pictures)
+    if not indices or not pictures.dataset.has_masks:
+        return None
+    with open_artifact(fp32, engine) as artifact:
+        reference = answer(artifact.segment, pictures.dataset, "scoring fp32 on pictures held out", indices)
+    return Prover(fp32, facts, pictures.dataset, reference, engine)
+
+
+def contest(prover: Prover, precision: str, snapshots: Snapshots) -> list[Entry]:
+    """Every method on the whole set, then the best one on smaller sets; best first, of equals the one tried first."""
+    *smaller, whole = sorted(snapshots)
+    entries = [_tried(prover, precision, method, whole, snapshots) for method in METHODS]
+    best = max(entries, key=lambda entry: entry.rank)
+    entries += [_tried(prover, precision, best.method, count, snapshots) for count in smaller]
+    return sorted(entries, key=lambda entry: entry.rank, reverse=True)
+
+
+def _tried(prover: Prover, precision: str, method: str, count: int, snapshots: Snapshots) -> Entry:
+    found = prover.tried(Recipe(precision, thresholds(snapshots[count], method)))
+    mean_iou = None if found.scores is None else found.scores.mean_iou
+    return Entry(precision, method, count, mean_iou, found.agreement)
+
+
+def ceilings_of(entry: Entry, snapshots: Snapshots) -> Mapping[str, float]:
+    return thresholds(snapshots[entry.count], entry.method)

@@ -1,0 +1,187 @@
+"""From a checkpoint to proved files: each one made, opened in the runtime that serves it and compared; the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from calibration.cache import Snapshots, observed
+from calibration.image_set import CalibrationSet
+from calibration.thresholds import thresholds
+from export.contest import Entry, ceilings_of, contest, judge, set_sizes
+from export.half import out_of_range
+from export.onnx_export import onnx_from_checkpoint
+from export.prover import PRECISIONS, Proof, Prover, Recipe
+from export.repair import Step, holds, repaired
+from export.score import open_artifact
+from export.sensitivity import LayerCost, ranking
+from fcn_edge import __version__
+from fcn_edge.datasets import Dataset
+from fcn_edge.files import sha256_of
+from fcn_edge.manifest import ModelFacts
+from fcn_edge.progress import say
+from fcn_edge.scoring import Answers, Comparison, answer, compare
+from fcn_edge.training.checkpoint import Checkpoint
+
+CONTEST = "contest"  # the method that tries all others
+DEFAULT_METHOD = "minmax"  # where no labelled picture is left to judge a contest
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What to make and what to prove it with."""
+
+    checkpoint: Checkpoint
+    checkpoint_path: Path
+    size_hw: tuple[int, int]
+    proving: Dataset  # labelled, or else only the agreement of masks is told
+    calibration: CalibrationSet
+    method: str  # CONTEST or one of calibration.thresholds.METHODS
+    origin: dict[str, Any]  # names of the data, for the manifest
+    precisions: tuple[str, ...] = PRECISIONS
+    outputs: tuple[str, ...] = ("mask",)
+    engine: str = "auto"
+    max_drop: float = 0.005  # of mean IoU, a fraction
+    allow_drop: bool = False
+    repair: bool = False
+    sensitivity: bool = True
+
+
+@dataclass
+class Evidence:
+    """Everything found out on the way, for the report."""
+
+    reference: Answers
+    proofs: dict[str, Proof] = field(default_factory=dict)  # by precision
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+    winners: dict[str, dict[str, Any]] = field(default_factory=dict)  # INT8 precision -> method and count
+    contests: dict[str, list[Entry]] = field(default_factory=dict)
+    costs: dict[str, list[LayerCost]] = field(default_factory=dict)
+    steps: dict[str, list[Step]] = field(default_factory=dict)
+    latencies: dict[str, list[float]] = field(default_factory=dict)  # the median milliseconds of each round
+
+    @property
+    def own(self) -> Comparison:
+        """The checkpoint beside itself: its scores."""
+        return compare(self.reference, self.reference)
+
+    def over(self, budget: float) -> list[str]:
+        """The precisions whose files lose more than the budget."""
+        return [name for name, proof in self.proofs.items() if not holds(proof.comparison, budget)]
+
+
+class Exporter:
+    """One export: makes the files in a folder, and the evidence."""
+
+    def __init__(self, plan: ExportPlan, folder: Path) -> None:
+        self.plan, self.folder = plan, folder
+
+    def run(self) -> Evidence:
+        """Make and prove every file; raises ModelError for a file over budget, unless the plan allows it."""
+        plan = self.plan
+        fp32 = self.path("fp32")
+        facts = ModelFacts(plan.checkpoint.labels, plan.size_hw, "fp32", provenance(plan))
+        say("exporting fp32")
+        onnx_from_checkpoint(plan.checkpoint, facts, fp32, plan.outputs)
+        self.evidence = Evidence(self._reference())
+        self.prover = Prover(fp32, facts, plan.proving, self.evidence.reference, plan.engine)
+        self._choose_recipes(facts)
+        for recipe in self.evidence.recipes.values():
+            self._make(recipe)
+        if plan.sensitivity and not self.evidence.costs:
+            self._rank_worst()
+        return self.evidence
+
+    def path(self, precision: str) -> Path:
+        return graph_path(self.folder, precision)
+
+    def _reference(self) -> Answers:
+        """The checkpoint's own masks, at the bundle's size."""
+        with open_artifact(self.plan.checkpoint_path, size_hw=self.plan.size_hw) as artifact:
+            return answer(artifact.segment, self.plan.proving, "scoring the checkpoint")
+
+    def _choose_recipes(self, facts: ModelFacts) -> None:
+        """Ranges are observed once, whatever is made of them."""
+        plan, evidence = self.plan, self.evidence
+        evidence.recipes["fp32"] = Recipe("fp32")
+        if set(plan.precisions) == {"fp32"}:
+            return
+        count = len(plan.calibration)
+        counts = set_sizes(count) if plan.method == CONTEST else [count]
+        snapshots = observed(self.path("fp32"), plan.calibration, plan.size_hw, counts)
+        judged = judge(self.path("fp32"), facts, plan.calibration, plan.engine) if plan.method == CONTEST else None
+        for precision in plan.precisions:
+            if precision == "fp16":
+                loud = out_of_range(self.prover.fp32.graph, snapshots[count])
+                evidence.recipes[precision] = Recipe(precision, kept=frozenset(loud))
+            elif precision != "fp32":
+                evidence.recipes[precision] = self._int8_recipe(precision, snapshots, judged)
+
+    def _int8_recipe(self, precision: str, snapshots: Snapshots, judged: Prover | None) -> Recipe:
+        count = len(self.plan.calibration)
+        if judged:
+            say(f"calibration contest for {precision}")
+            entries = contest(judged, precision, snapshots)
+            self.evidence.contests[precision] = entries
+            self.evidence.winners[precision] = {"method": entries[0].method, "count": entries[0].count}
+            return Recipe(precision, ceilings_of(entries[0], snapshots))
+        method = DEFAULT_METHOD if self.plan.method == CONTEST else self.plan.method
+        if self.plan.method == CONTEST:
+            say(f"no labelled picture is left to judge calibrations of {precision}: {method} is taken")
+        self.evidence.winners[precision] = {"method": method, "count": count}
+        return Recipe(precision, thresholds(snapshots[count], method))
+
+    def _make(self, recipe: Recipe) -> None:
+        """Write one file and prove it; repair it if that is asked for and needed."""
+        plan, evidence, name = self.plan, self.evidence, recipe.precision
+        path = self.path(name)
+        if name != "fp32":
+            self.prover.write(recipe, path)
+        evidence.proofs[name] = self.prover.prove(path, name)
+        if name == "fp32" or holds(evidence.proofs[name].comparison, plan.max_drop):
+            return
+        self._rank(recipe)
+        if plan.repair:
+            first = evidence.proofs[name].comparison
+            mended, steps = repaired(self.prover, recipe, evidence.costs[name], plan.max_drop, path, first)
+            evidence.recipes[name], evidence.steps[name] = mended, steps
+            evidence.proofs[name] = self.prover.prove(path, name)
+
+    def _rank(self, recipe: Recipe) -> None:
+        say(f"looking for the layers that cost {recipe.precision} accuracy")
+        self.evidence.costs[recipe.precision] = ranking(self.prover, recipe)
+
+    def _rank_worst(self) -> None:
+        """Of the INT8 file that loses most."""
+        made = [self.evidence.recipes[name] for name in ("int8", "int8-cpu") if name in self.evidence.recipes]
+        if made:
+            self._rank(max(made, key=lambda recipe: self.evidence.proofs[recipe.precision].comparison.drop or 0))
+
+
+def graph_path(folder: Path, precision: str) -> Path:
+    return folder / f"model.{precision}.onnx"
+
+
+def provenance(plan: ExportPlan) -> dict[str, Any]:
+    return {
+        **plan.origin,
+        "checkpoint_sha256": sha256_of(plan.checkpoint_path),
+        "proved_on_sha256": plan.proving.digest(),
+        "labelled": plan.proving.has_masks,
+        "calibration": {"method": plan.method, **plan.calibration.to_json()},
+        "versions": {
+            "fcn_edge": __version__,
+            "torch": torch.__version__,
+            "onnx": onnx.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "opencv": cv2.__version__,
+            "numpy": np.__version__,
+        },
+    }

@@ -1,0 +1,85 @@
+"""A recipe makes a file out of the fp32 graph; a prover opens that file where it will be served and compares it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import onnx
+
+from calibration.ranges import relu_outputs
+from export.half import halved
+from export.onnx_export import save
+from export.quantize import quantised
+from export.score import open_artifact
+from fcn_edge.datasets import Dataset
+from fcn_edge.manifest import ModelFacts
+from fcn_edge.scoring import Answers, Comparison, answer, compare
+
+PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
+PROXIED = ("fp16", "int8")  # TensorRT's; a CPU computes the same graph until a device's engine is scored
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What becomes of the fp32 graph."""
+
+    precision: str
+    ceilings: Mapping[str, float] = field(default_factory=dict)  # INT8: layer -> the largest value to show
+    kept: frozenset[str] = frozenset()  # layers that stay float32
+
+    def graph(self, fp32: onnx.ModelProto) -> onnx.ModelProto:
+        if self.precision == "fp32":
+            return fp32
+        if self.precision == "fp16":
+            return halved(fp32, self.kept)
+        return quantised(fp32, self.precision, self.ceilings, self.kept)
+
+    def keeping(self, layers: set[str]) -> Recipe:
+        return replace(self, kept=self.kept | layers)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How a file did, and in what."""
+
+    comparison: Comparison
+    answers: Answers
+    device: str
+
+
+class Prover:
+    """Proves files on one set of pictures against one reference."""
+
+    def __init__(self, fp32: Path, facts: ModelFacts, dataset: Dataset, reference: Answers, engine: str) -> None:
+        self.fp32_path, self.fp32, self.facts = fp32, onnx.load(fp32), facts
+        self.dataset, self.reference, self.engine = dataset, reference, engine
+
+    @property
+    def layers(self) -> list[str]:
+        """What can be computed in another precision, in the network's order."""
+        return list(relu_outputs(self.fp32.graph))
+
+    def write(self, recipe: Recipe, path: Path) -> None:
+        save(recipe.graph(self.fp32), replace(self.facts, precision=recipe.precision), path)
+
+    def prove(self, path: Path, precision: str, indices: Sequence[int] | None = None) -> Proof:
+        """Score one file on all pictures, or on those with the given numbers."""
+        reference = self.reference if indices is None else self.reference.part(indices)
+        with open_artifact(path, engine_for(precision, self.engine)) as artifact:
+            answers = answer(artifact.segment, self.dataset, f"scoring {path.name}", reference.indices)
+        return Proof(compare(answers, reference), answers, artifact.description)
+
+    def tried(self, recipe: Recipe, indices: Sequence[int] | None = None) -> Comparison:
+        """Score a recipe without keeping its file."""
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / f"model.{recipe.precision}.onnx"
+            self.write(recipe, path)
+            return self.prove(path, recipe.precision, indices).comparison
+
+
+def engine_for(precision: str, engine: str) -> str:
+    """OpenVINO computes float16 graphs in float32 and so would not show what half precision loses."""
+    return "onnxruntime" if precision == "fp16" else engine
