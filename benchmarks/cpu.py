@@ -19,6 +19,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from full_size import full_checkpoint
 from numpy.typing import NDArray
 
 from calibration.image_set import pick
@@ -34,7 +35,6 @@ from fcn_edge.options import SIZE
 from fcn_edge.scoring import Answers
 from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint
 from fcn_edge.training.evaluate import CheckpointSession
-from fcn_edge.training.network import FCN
 from runtime.bench import interleaved, machine
 from runtime.session import open_session
 
@@ -55,7 +55,7 @@ Infer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 @click.option("--frames", default=5)
 def main(checkpoint: str, data: str, size_hw: tuple[int, int], rounds: int, frames: int) -> None:
     """Measure everything in turns, so that a noisy neighbour disturbs all alike; the ratios count."""
-    opened = _full(data) if checkpoint == "full" else load_checkpoint(Path(checkpoint))
+    opened = full_checkpoint(data) if checkpoint == "full" else load_checkpoint(Path(checkpoint))
     frame = fit_frame(open_dataset(data, "val").image(0), size_hw)
     result: dict[str, Any] = {"date": date.today().isoformat(), "machine": machine(), "size_hw": list(size_hw)}
     with tempfile.TemporaryDirectory() as folder:
@@ -66,17 +66,6 @@ def main(checkpoint: str, data: str, size_hw: tuple[int, int], rounds: int, fram
                 result[f"{threads} threads"] = _told(interleaved(infers, frame, rounds, frames), threads)
     write_json(RESULTS / f"cpu.{'full' if checkpoint == 'full' else 'edge'}.json", result)
     print(result["machine"])
-
-
-def _full(data: str) -> Checkpoint:
-    """The paper's network at full width; its weights are random, its speed is not."""
-    torch.manual_seed(0)
-    labels = open_dataset(data, "val").labels
-    network = FCN("fcn8s", len(labels))
-    for name, parameter in network.named_parameters():
-        if name.startswith("score") and parameter.dim() == 4:
-            torch.nn.init.normal_(parameter, std=0.01)
-    return Checkpoint(network.eval(), labels)
 
 
 def _export(checkpoint: Checkpoint, data: str, size_hw: tuple[int, int], folder: Path) -> dict[str, Path]:

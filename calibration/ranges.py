@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import cv2
@@ -61,33 +61,42 @@ def observe(fp32: Path, pictures: CalibrationSet, size_hw: tuple[int, int]) -> I
 
     Raises SourceError for a picture that cannot be read, ModelError for a graph that cannot be run.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        probed = Path(scratch) / "probed.onnx"
-        groups = _expose_relus(fp32, probed)
-        histograms = {layer: Histogram() for group in groups for layer in group}
-        with _opened(probed) as session:
-            entry = session.get_inputs()[0].name
-            for index in tracked(pictures.indices, "calibrating", len(pictures)):
-                frame = fit_frame(pictures.dataset.image(index), size_hw)[None]
-                for group in groups:
-                    for layer, values in zip(group, session.run(list(group.values()), {entry: frame}), strict=True):
-                        histograms[layer].add(values)
-                yield histograms
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        probes = [(group, stack.enter_context(_opened(path))) for group, path in _expose_relus(fp32, Path(scratch))]
+        histograms = {layer: Histogram() for group, _ in probes for layer in group}
+        for index in tracked(pictures.indices, "calibrating", len(pictures)):
+            frame = fit_frame(pictures.dataset.image(index), size_hw)[None]
+            for group, session in probes:
+                entry = session.get_inputs()[0].name
+                for layer, values in zip(group, session.run(list(group.values()), {entry: frame}), strict=True):
+                    histograms[layer].add(values)
+            yield histograms
 
 
-def _expose_relus(fp32: Path, probed: Path) -> list[dict[str, str]]:
-    """Write the graph with every ReLU as an output; layer -> tensor, in groups of at most BYTES_AT_ONCE together."""
+def _expose_relus(fp32: Path, folder: Path) -> list[tuple[dict[str, str], Path]]:
+    """Groups of ReLUs (layer -> tensor) of at most BYTES_AT_ONCE together, each with a graph that gives just them.
+
+    A graph each, for onnxruntime keeps all outputs of a graph until a run ends, whether they are asked for or not.
+    """
     model = onnx.load(fp32)
-    sizes = {info.name: 4 * _elements(info) for info in model.graph.value_info}  # the exporter writes them all
-    relus = relu_outputs(model.graph)
+    own = len(model.graph.output)
+    probes = []
+    for number, group in enumerate(_groups(model.graph)):
+        del model.graph.output[own:]
+        for tensor in group.values():
+            model.graph.output.append(onnx.helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None))
+        onnx.save(model, folder / f"probe{number}.onnx")
+        probes.append((group, folder / f"probe{number}.onnx"))
+    return probes
+
+
+def _groups(graph: onnx.GraphProto) -> list[dict[str, str]]:
+    sizes = {info.name: 4 * _elements(info) for info in graph.value_info}  # the exporter writes them all
     groups: list[dict[str, str]] = [{}]
-    for layer, tensor in relus.items():
+    for layer, tensor in relu_outputs(graph).items():
         if groups[-1] and sum(sizes[name] for name in groups[-1].values()) + sizes[tensor] > BYTES_AT_ONCE:
             groups.append({})
         groups[-1][layer] = tensor
-    for tensor in relus.values():
-        model.graph.output.append(onnx.helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None))
-    onnx.save(model, probed)
     return groups
 
 
@@ -109,6 +118,8 @@ def relu_outputs(graph: onnx.GraphProto) -> dict[str, str]:
 def _opened(path: Path) -> Iterator[onnxruntime.InferenceSession]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class of their own

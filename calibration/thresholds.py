@@ -32,7 +32,9 @@ def percentile(histogram: Histogram, share: float) -> float:
 
 def entropy(histogram: Histogram) -> float:
     """The cut whose quantised distribution is nearest to the clipped one by KL divergence."""
-    return _best_cut(histogram, _divergence)
+    live = histogram.copy()
+    live.counts[0] = max(1, live.counts[1])  # any cut shows zeros exactly, and half of all values are zero
+    return _best_cut(live, _divergence)
 
 
 def mse(histogram: Histogram) -> float:

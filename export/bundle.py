@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from export.bundle_report import file_latencies, report_json, report_page
-from export.exporter import Evidence, Exporter, ExportPlan, graph_path, provenance
+from export.exporter import Evidence, Exporter, ExportPlan, graph_path
 from export.prover import PROXIED
 from fcn_edge.errors import ModelError
 from fcn_edge.files import sha256_of, whole_file, whole_folder, write_json
@@ -21,8 +21,9 @@ def export_bundle(plan: ExportPlan, bundle: Path) -> tuple[Manifest, Evidence]:
     `BUNDLE.refused.html`. A failed export leaves nothing.
     """
     with whole_folder(bundle) as folder:
-        evidence = Exporter(plan, folder).run()
-        manifest = Manifest(plan.checkpoint.labels, plan.size_hw, _files(evidence, folder), provenance(plan))
+        exporter = Exporter(plan, folder)
+        evidence = exporter.run()
+        manifest = Manifest(plan.checkpoint.labels, plan.size_hw, _files(evidence, folder), exporter.provenance)
         evidence.latencies = file_latencies(plan, folder, list(evidence.proofs))
         page = report_page(bundle.name, manifest, plan, evidence)
         refused = refusal(evidence, plan)

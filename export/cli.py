@@ -41,7 +41,9 @@ WORTH_A_STRETCH = 1.2  # 4:3 against 16:10 passes, 3:4 does not
 @click.option("--calibration-split", default="train", show_default=True)
 @click.option("--calibration-count", type=click.IntRange(1), default=64, show_default=True)
 @click.option(
-    "--calibration-list", type=PATH, help="A list of `fcn-edge calibration pick`, in place of the three above."
+    "--calibration-list",
+    type=PATH,
+    help="A list of `fcn-edge calibration pick`; --calibration then says where its pictures are now.",
 )
 @click.option(
     "--calibration-method",
@@ -100,8 +102,10 @@ def export_command(
             f"{checkpoint}: wanted a checkpoint (*{CHECKPOINT_SUFFIX}); give the best.safetensors of a run"
         )
     proving = open_dataset(data, split)
-    pictures, origin = _calibration_pictures(
-        calibration or data, calibration_split, calibration_count, seed, calibration_list
+    pictures, origin = (
+        _listed_pictures(calibration_list, calibration)
+        if calibration_list
+        else _picked_pictures(calibration or data, calibration_split, calibration_count, seed)
     )
     if not len(proving):
         raise SourceError(f"wanted pictures to prove the files with, found none in {data}; name a split that has some")
@@ -137,15 +141,17 @@ def export_command(
     print_table(f"{bundle}, {len(proving)} pictures of {split}{labelled}", bundle_rows(manifest, evidence))
 
 
-def _calibration_pictures(
-    data: str, split: str, count: int, seed: int, chosen: Path | None
-) -> tuple[CalibrationSet, dict[str, str]]:
-    """The calibration set, and the names of its origin for the manifest."""
-    if chosen:
-        from calibration.listing import read_list
+Pictures = tuple[CalibrationSet, dict[str, str]]  # and the names of their origin, for the manifest
 
-        pictures = read_list(chosen)
-        return pictures, {"calibration_list": chosen.name}
+
+def _listed_pictures(path: Path, data: str | None) -> Pictures:
+    """Of a list; `data` says where they are now, if they were moved."""
+    from calibration.listing import read_list
+
+    return read_list(path, data), {"calibration_list": path.name}
+
+
+def _picked_pictures(data: str, split: str, count: int, seed: int) -> Pictures:
     return pick(open_dataset(data, split), count, seed), {"calibration_data": data, "calibration_split": split}
 
 

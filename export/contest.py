@@ -46,9 +46,10 @@ def held_out(pictures: CalibrationSet) -> list[int]:
 
 
 def judge(fp32: Path, facts: ModelFacts, pictures: CalibrationSet, engine: str) -> Prover | None:
-    """Who compares candidates with the fp32 file on held-out pictures; None where no labelled picture is left."""
+    """Who compares candidates with the fp32 file on held-out pictures; None where no picture labelled so is left."""
     indices = held_out(pictures)
-    if not indices or not pictures.dataset.has_masks:
+    labelled = pictures.dataset.has_masks and pictures.dataset.labels.names == facts.labels.names
+    if not indices or not labelled:
         return None
     with open_artifact(fp32, engine) as artifact:
         reference = answer(artifact.segment, pictures.dataset, "scoring fp32 on pictures held out", indices)

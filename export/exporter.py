@@ -16,7 +16,7 @@ from calibration.cache import Snapshots, observed
 from calibration.image_set import CalibrationSet
 from calibration.thresholds import thresholds
 from export.contest import Entry, ceilings_of, contest, judge, set_sizes
-from export.half import out_of_range
+from export.half import LIMIT, out_of_range
 from export.onnx_export import onnx_from_checkpoint
 from export.prover import PRECISIONS, Proof, Prover, Recipe
 from export.repair import Step, holds, repaired
@@ -82,12 +82,13 @@ class Exporter:
 
     def __init__(self, plan: ExportPlan, folder: Path) -> None:
         self.plan, self.folder = plan, folder
+        self.provenance = provenance(plan)
 
     def run(self) -> Evidence:
-        """Make and prove every file; raises ModelError for a file over budget, unless the plan allows it."""
+        """Make and prove every file; whether it holds the budget is for the caller to judge."""
         plan = self.plan
         fp32 = self.path("fp32")
-        facts = ModelFacts(plan.checkpoint.labels, plan.size_hw, "fp32", provenance(plan))
+        facts = ModelFacts(plan.checkpoint.labels, plan.size_hw, "fp32", self.provenance)
         say("exporting fp32")
         onnx_from_checkpoint(plan.checkpoint, facts, fp32, plan.outputs)
         self.evidence = Evidence(self._reference())
@@ -120,6 +121,8 @@ class Exporter:
         for precision in plan.precisions:
             if precision == "fp16":
                 loud = out_of_range(self.prover.fp32.graph, snapshots[count])
+                if loud:
+                    say(f"fp16: {', '.join(loud)} stay float32, for their values pass {LIMIT:g}")
                 evidence.recipes[precision] = Recipe(precision, kept=frozenset(loud))
             elif precision != "fp32":
                 evidence.recipes[precision] = self._int8_recipe(precision, snapshots, judged)

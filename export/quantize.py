@@ -19,6 +19,7 @@ from calibration.ranges import relu_outputs
 from export.rewrite import Rewriter, consumers_of, initializers
 
 WEIGHT_LEVELS = 127  # symmetric, without -128
+KERNELS_AT_ONCE = 1 << 16  # rounded together: fc6 at full size has two million
 BIAS_LEVELS = 2**30  # of an int32, with room for the sum it starts
 
 
@@ -145,13 +146,21 @@ def rounded(weight: NDArray[np.float32]) -> NDArray[np.int8]:
     the whole output (the reasoning of Nagel et al., "Up or Down?", ICML 2020, for inputs that are locally constant).
     The weights nearest to the middle between two steps are the ones that are rounded the other way.
     """
-    steps = weight.reshape(*weight.shape[:2], -1).astype(np.float64)
+    kernels = weight.reshape(-1, weight.shape[2] * weight.shape[3])
+    stored = np.empty(kernels.shape, np.int8)
+    for start in range(0, len(kernels), KERNELS_AT_ONCE):
+        block = slice(start, start + KERNELS_AT_ONCE)
+        stored[block] = _rounded_kernels(kernels[block].astype(np.float64))
+    return stored.reshape(weight.shape)
+
+
+def _rounded_kernels(steps: NDArray[np.float64]) -> NDArray[np.int8]:
     nearest = np.round(steps)
     error = nearest - steps
-    surplus = np.round(error.sum(-1, keepdims=True))  # whole steps too many (or, if negative, too few)
-    order = np.argsort(np.argsort(-error * np.sign(surplus), axis=-1, kind="stable"), axis=-1)
+    surplus = np.round(error.sum(1, keepdims=True))  # whole steps too many (or, if negative, too few)
+    order = np.argsort(np.argsort(-error * np.sign(surplus), axis=1, kind="stable"), axis=1)
     turned = nearest - np.where(order < np.abs(surplus), np.sign(surplus), 0)
-    return np.clip(turned, -WEIGHT_LEVELS, WEIGHT_LEVELS).reshape(weight.shape).astype(np.int8)
+    return np.asarray(np.clip(turned, -WEIGHT_LEVELS, WEIGHT_LEVELS), np.int8)
 
 
 def _write_stored(rewriter: Rewriter, name: str, stored: NDArray[np.generic], scale: NDArray[np.float32]) -> str:

@@ -41,10 +41,10 @@ def repaired(
     for cost in costs:
         if holds(steps[-1].comparison, budget):
             break
-        recipe = recipe.keeping({cost.layer})
-        if sum(shares[layer] for layer in recipe.kept) > FLOAT_AT_MOST:
+        if sum(shares[layer] for layer in recipe.kept | {cost.layer}) > FLOAT_AT_MOST:
             say(f"{recipe.precision}: more than half of the work would be float; it cannot be repaired so")
             break
+        recipe = recipe.keeping({cost.layer})
         prover.write(recipe, path)
         found = prover.prove(path, recipe.precision).comparison
         steps.append(_step(prover, recipe, path, shares, found))

@@ -88,7 +88,7 @@ def _up(value: float, ticks: Sequence[float]) -> float:
 
 
 def _names(places: Sequence[tuple[str, float, float]]) -> Iterator[str]:
-    """Each name beside its point, where it covers no other name and no point."""
+    """Each name beside its point, where it covers no other name and no point, if there is such a place."""
     taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for _, x, y in places]
     for name, x, y in places:
         boxes = _beside(x, y, _width(name))
@@ -99,9 +99,10 @@ def _names(places: Sequence[tuple[str, float, float]]) -> Iterator[str]:
 
 
 def _beside(x: float, y: float, wide: float) -> list[Box]:
-    """Where a name `wide` pixels long may stand inside the chart: above its point, right, below, left."""
+    """Where a name `wide` pixels long may stand, the best first: above its point, right, below, left, farther off."""
     middle = min(max(x - wide / 2, LEFT), WIDTH - wide)
     corners = [(middle, y - 9), (x + 8, y + 4), (middle, y + 18), (x - 8 - wide, y + 4)]
+    corners += [(x + 8, y + 4 + lines * (FONT_PX + 1)) for lines in (-1, 1, -2, 2, -3, 3)]  # for a crowd
     inside = [(left, base) for left, base in corners if LEFT <= left <= WIDTH - wide]
     return [(left, base - FONT_PX + 3, left + wide, base + 3) for left, base in inside]
 

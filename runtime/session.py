@@ -5,7 +5,9 @@ An engine's library is imported only when its session is opened; torch and onnx 
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -18,10 +20,13 @@ from fcn_edge.files import sha256_of
 from fcn_edge.labels import LabelSet
 from fcn_edge.manifest import MANIFEST, ModelFacts, read_manifest
 
-ENGINES = ("auto", "onnxruntime")
+ENGINES = ("auto", "onnxruntime", "openvino")
 
-# What onnxruntime should be given when the user does not say: the first of these that the bundle holds.
-ONNXRUNTIME_PRECISIONS = ("int8-cpu", "fp32")
+# What a CPU should be given when the user does not say: the first of these that the bundle holds. Files made for a GPU
+# open on a CPU too when asked for by name, to see their masks where there is none.
+CPU_PRECISIONS = ("int8-cpu", "fp32")
+
+X86 = ("x86_64", "AMD64")  # by Linux's name and by Windows's
 
 
 class Session(Protocol):
@@ -66,7 +71,8 @@ class FakeSession:
 def open_session(model: Path, engine: str = "auto", precision: str = "auto", threads: int | None = None) -> Session:
     """Open a bundle (a folder) or one of our ONNX files; raises ModelError, or UsageError for a wrong choice.
 
-    `threads` None leaves their number to the engine's library.
+    `engine` auto: OpenVINO where it is installed and the processor is an x86, else onnxruntime. `threads` None leaves
+    their number to the engine's library.
     """
     if engine not in ENGINES:
         raise UsageError(f"wanted an engine out of {', '.join(ENGINES)}, found {engine!r}; choose one of them")
@@ -77,9 +83,7 @@ def open_session(model: Path, engine: str = "auto", precision: str = "auto", thr
         raise ModelError(
             f"{path}: wanted a bundle or an ONNX file, found a {path.suffix or 'nameless'} file; see `fcn-edge export`"
         )
-    from runtime.ort_session import OrtSession
-
-    session = OrtSession(path, threads)
+    session = _session(path, _engine_at_hand() if engine == "auto" else engine, threads)
     if precision not in ("auto", session.facts.precision):
         session.close()
         raise UsageError(
@@ -88,9 +92,24 @@ def open_session(model: Path, engine: str = "auto", precision: str = "auto", thr
     return session
 
 
+def _engine_at_hand() -> str:
+    on_x86 = platform.machine() in X86  # OpenVINO also runs on ARM, but there nobody measured it to be faster
+    return "openvino" if on_x86 and find_spec("openvino") else "onnxruntime"
+
+
+def _session(path: Path, engine: str, threads: int | None) -> Session:
+    if engine == "openvino":
+        from runtime.openvino_session import OpenVinoSession
+
+        return OpenVinoSession(path, threads)
+    from runtime.ort_session import OrtSession
+
+    return OrtSession(path, threads)
+
+
 def _graph_of_bundle(bundle: Path, precision: str) -> Path:
     manifest = read_manifest(bundle)
-    wanted = ONNXRUNTIME_PRECISIONS if precision == "auto" else (precision,)
+    wanted = CPU_PRECISIONS if precision == "auto" else (precision,)
     file = next((found for found in map(manifest.file, wanted) if found), None)
     if file is None:
         raise UsageError(

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if os.environ.get("FCN_EDGE_NO_SKIPS") and skipped:
         reporter.write_line(f"\nskipped, but none may be: {', '.join(report.nodeid for report in skipped)}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test, nor a process that it starts, reads or writes the user's cache; pip's alone may serve again."""
+    theirs = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_CACHE_DIR", os.environ.get("PIP_CACHE_DIR") or str(Path(theirs) / "pip"))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield Path(os.environ["XDG_CACHE_HOME"])
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +120,16 @@ def run_fcn_edge(*arguments: object, **options: object) -> Done:
     """`fcn-edge ARGUMENTS` as a process of its own, output captured as text; at most four minutes."""
     command = [sys.executable, "-m", "fcn_edge", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def call_fcn_edge(*arguments: object) -> Done:
+    """`fcn-edge ARGUMENTS` within this process, which spares the start: for tests of what a verb does and tells."""
+    from fcn_edge.__main__ import main
+
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([str(argument) for argument in arguments])
+    return subprocess.CompletedProcess(list(map(str, arguments)), code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,7 @@ def test_help_lists_the_verbs_and_loads_no_library_of_theirs() -> None:
     shown, _, loaded = done.stdout.rpartition("loaded:")
     for verb, about in VERBS.items():
         assert verb in shown and about.summary in shown
-    assert not {"torch", "cv2", "numpy", "onnxruntime", "onnx", "av", "lightning"} & set(loaded.split())
+    assert not {"torch", "cv2", "numpy", "onnxruntime", "openvino", "onnx", "av", "lightning"} & set(loaded.split())
 
 
 def test_running_verbs_are_loaded_without_torch() -> None:
@@ -195,9 +195,10 @@ def test_ctrl_c_ends_the_process_with_130_and_no_traceback(stub: Path) -> None:
         ("cv2", "train folder:{data} -o {new}", "desktop"),
         ("torch", "export {empty}.safetensors -o {new} --size 64x96 --data folder:{data}", "export"),
         ("torch", "eval {empty}.safetensors folder:{data}", "export"),
-        ("onnxruntime", "eval {empty}.onnx folder:{data}", "export"),
-        ("onnxruntime", "bench {empty}.onnx", "desktop"),
-        ("onnxruntime", "run {picture} --model {empty}.onnx", "desktop"),
+        ("onnxruntime", "eval {empty}.onnx folder:{data} --engine onnxruntime", "export"),
+        ("onnxruntime", "bench {empty}.onnx --engine onnxruntime", "desktop"),
+        ("onnxruntime", "run {picture} --model {empty}.onnx --engine onnxruntime", "desktop"),
+        ("openvino", "bench {empty}.onnx --engine openvino", "openvino"),
         ("av", "run {picture} --model {empty}.onnx", "desktop"),
         ("cv2", "run {picture} --model {empty}.onnx", "desktop"),
     ],

@@ -1,4 +1,4 @@
-"""runtime.session and ort_session: what opens, what is refused, and what is never imported."""
+"""runtime.session and its engines: which is picked, what opens, what is refused, and what is never imported."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from runtime.session import FakeSession, open_session
 
 SIZE_HW = (64, 96)
 FACTS = ModelFacts(STREET_LABELS, SIZE_HW, "fp32").to_json()
+ON_EVERY_ENGINE = pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 
 
 def write_graph(path: Path, metadata: str | None, size_hw: tuple[int, int] = SIZE_HW, kind: str = "uint8") -> Path:
@@ -57,51 +58,81 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
 
 
-@pytest.mark.parametrize(("precision", "opened"), [("auto", "int8-cpu"), ("fp32", "fp32"), ("int8-cpu", "int8-cpu")])
-def test_a_bundle_opens_in_the_precision_asked_for(tiny_bundle: Path, precision: str, opened: str) -> None:
-    with open_session(tiny_bundle, precision=precision) as session:
+@ON_EVERY_ENGINE
+@pytest.mark.parametrize(
+    ("precision", "opened"),
+    [("auto", "int8-cpu"), ("fp32", "fp32"), ("int8-cpu", "int8-cpu"), ("fp16", "fp16"), ("int8", "int8")],
+)
+def test_a_bundle_opens_in_the_precision_asked_for(tiny_bundle: Path, precision: str, opened: str, engine: str) -> None:
+    with open_session(tiny_bundle, engine, precision) as session:
         assert session.facts.precision == opened
         assert session.facts.size_hw == SIZE_HW and session.facts.labels == STREET_LABELS
 
 
-def test_a_file_of_a_bundle_opens_on_its_own(tiny_bundle: Path) -> None:
-    with open_session(tiny_bundle / "model.fp32.onnx") as session:
+@ON_EVERY_ENGINE
+def test_a_file_of_a_bundle_opens_on_its_own(tiny_bundle: Path, engine: str) -> None:
+    with open_session(tiny_bundle / "model.fp32.onnx", engine) as session:
         assert session.facts.labels == STREET_LABELS
 
 
-def test_a_mask_has_the_models_size_and_only_its_classes(tiny_bundle: Path) -> None:
+@ON_EVERY_ENGINE
+def test_a_mask_has_the_models_size_and_only_its_classes(tiny_bundle: Path, engine: str) -> None:
     frame, _ = draw_street(3, size_hw=SIZE_HW)
-    with open_session(tiny_bundle) as session:
+    with open_session(tiny_bundle, engine) as session:
         mask = session.infer(frame)
     assert (mask.shape, mask.dtype) == (SIZE_HW, np.uint8)
     assert mask.max() < len(STREET_LABELS)
 
 
-def test_a_graph_sees_the_frames_own_pixels(tmp_path: Path) -> None:
+@ON_EVERY_ENGINE
+def test_a_graph_sees_the_frames_own_pixels(tmp_path: Path, engine: str) -> None:
     frame, _ = draw_street(3, size_hw=SIZE_HW)
-    with open_session(write_graph(tmp_path / "bright.onnx", json.dumps(FACTS))) as session:
+    with open_session(write_graph(tmp_path / "bright.onnx", json.dumps(FACTS)), engine) as session:
         assert np.array_equal(session.infer(frame), frame[..., 0] > 128)
 
 
-def test_a_mask_stays_as_it_is_while_the_next_is_made(tmp_path: Path) -> None:
-    with open_session(write_graph(tmp_path / "bright.onnx", json.dumps(FACTS))) as session:
+@ON_EVERY_ENGINE
+def test_a_mask_stays_as_it_is_while_the_next_is_made(tmp_path: Path, engine: str) -> None:
+    with open_session(write_graph(tmp_path / "bright.onnx", json.dumps(FACTS)), engine) as session:
         first = session.infer(np.full((*SIZE_HW, 3), 255, np.uint8))
         session.infer(np.zeros((*SIZE_HW, 3), np.uint8))
         assert first.all()
         first[:] = 7  # the caller owns it
 
 
-def test_a_closed_session_says_so(tiny_bundle: Path) -> None:
-    with open_session(tiny_bundle) as session:
+@ON_EVERY_ENGINE
+def test_a_closed_session_says_so(tiny_bundle: Path, engine: str) -> None:
+    with open_session(tiny_bundle, engine) as session:
         pass
     with pytest.raises(RuntimeError, match="closed"):
         session.infer(np.zeros((*SIZE_HW, 3), np.uint8))
 
 
+@ON_EVERY_ENGINE
 @pytest.mark.parametrize(("threads", "told"), [(1, "1 threads"), (None, "all cores")])
-def test_the_device_tells_how_many_threads(tiny_bundle: Path, threads: int | None, told: str) -> None:
-    with open_session(tiny_bundle, threads=threads) as session:
-        assert "onnxruntime" in session.device and told in session.device
+def test_the_device_tells_the_engine_and_how_many_threads(
+    tiny_bundle: Path, threads: int | None, told: str, engine: str
+) -> None:
+    with open_session(tiny_bundle, engine, threads=threads) as session:
+        assert session.device.startswith(f"{engine} ") and session.device.endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("machine", "installed", "picked"),
+    [
+        ("x86_64", True, "openvino"),
+        ("AMD64", True, "openvino"),
+        ("x86_64", False, "onnxruntime"),
+        ("aarch64", True, "onnxruntime"),
+    ],
+)
+def test_openvino_is_picked_where_it_is_installed_on_an_x86(
+    machine: str, installed: bool, picked: str, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("runtime.session.find_spec", lambda name: (name == "openvino" and installed) or None)
+    with open_session(tiny_bundle) as session:
+        assert session.device.startswith(f"{picked} ") and session.facts.precision == "int8-cpu"
 
 
 def test_a_fake_session_is_the_function_it_was_given() -> None:
@@ -184,12 +215,25 @@ def refused(kind: type[FcnEdgeError], word: str, model: Path, **choice: str) -> 
     assert word in str(refusal.value) and "\n" not in str(refusal.value)
 
 
+@ON_EVERY_ENGINE
 @pytest.mark.parametrize("content", [b"", b"This is no graph.\n", bytes(1000)], ids=["empty", "words", "zeros"])
-def test_a_file_that_is_only_named_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_only_named_onnx_is_refused(
+    tmp_path: Path, content: bytes, engine: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "model.onnx").write_bytes(content)
-    refused(ModelError, "model.onnx", tmp_path / "model.onnx")
+    refused(ModelError, "model.onnx", tmp_path / "model.onnx", engine=engine)
+    assert capfd.readouterr() == ("", "")
 
 
+@ON_EVERY_ENGINE
+def test_a_graph_that_was_cut_short_is_refused(tiny_bundle: Path, tmp_path: Path, engine: str) -> None:
+    content = (tiny_bundle / "model.fp32.onnx").read_bytes()
+    for kept in (1, 100, len(content) // 2, len(content) - 1):
+        (tmp_path / "cut.onnx").write_bytes(content[:kept])
+        refused(ModelError, "cut.onnx", tmp_path / "cut.onnx", engine=engine)
+
+
+@ON_EVERY_ENGINE
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -204,19 +248,21 @@ def test_a_file_that_is_only_named_onnx_is_refused(tmp_path: Path, content: byte
         json.dumps({**FACTS, "provenance": 3}),
     ],
 )
-def test_a_graph_without_our_metadata_is_refused(tmp_path: Path, metadata: str | None) -> None:
-    refused(ModelError, "foreign.onnx", write_graph(tmp_path / "foreign.onnx", metadata))
+def test_a_graph_without_our_metadata_is_refused(tmp_path: Path, metadata: str | None, engine: str) -> None:
+    refused(ModelError, "foreign.onnx", write_graph(tmp_path / "foreign.onnx", metadata), engine=engine)
 
 
+@ON_EVERY_ENGINE
 @pytest.mark.parametrize(("size_hw", "kind"), [((32, 96), "uint8"), (SIZE_HW, "float")])
 def test_a_graph_that_breaks_its_metadatas_promise_is_refused(
-    tmp_path: Path, size_hw: tuple[int, int], kind: str
+    tmp_path: Path, size_hw: tuple[int, int], kind: str, engine: str
 ) -> None:
-    refused(ModelError, "wanted a graph", write_graph(tmp_path / "odd.onnx", json.dumps(FACTS), size_hw, kind))
+    graph = write_graph(tmp_path / "odd.onnx", json.dumps(FACTS), size_hw, kind)
+    refused(ModelError, "wanted a graph", graph, engine=engine)
 
 
 def test_a_precision_that_the_bundle_lacks_is_refused_with_those_it_has(tiny_bundle: Path) -> None:
-    refused(UsageError, "found fp32, int8-cpu", tiny_bundle, precision="fp17")
+    refused(UsageError, "found fp32, ", tiny_bundle, precision="fp17")
 
 
 def test_a_precision_that_the_file_lacks_is_refused(tiny_bundle: Path) -> None:
@@ -232,14 +278,16 @@ import sys
 from pathlib import Path
 import numpy as np
 from runtime.session import open_session
-before = "onnxruntime" in sys.modules
-with open_session(Path(sys.argv[1])) as session:
+before = [name for name in ("onnxruntime", "openvino") if name in sys.modules]
+with open_session(Path(sys.argv[1]), sys.argv[2]) as session:
     session.infer(np.zeros((*session.facts.size_hw, 3), np.uint8))
-print(before, *(name in sys.modules for name in ("onnxruntime", "torch", "onnx", "lightning", "onnxscript")))
+engines = [name for name in ("onnxruntime", "openvino") if name in sys.modules]
+print(before, engines, [name for name in ("torch", "onnx", "lightning", "onnxscript") if name in sys.modules])
 """
 
 
-def test_serving_loads_onnxruntime_late_and_never_torch_or_onnx(tiny_bundle: Path) -> None:
-    command = [sys.executable, "-c", LOADED, str(tiny_bundle)]
+@ON_EVERY_ENGINE
+def test_serving_loads_its_engine_alone_and_late_and_never_torch_or_onnx(tiny_bundle: Path, engine: str) -> None:
+    command = [sys.executable, "-c", LOADED, str(tiny_bundle), engine]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.split() == ["False", "True", "False", "False", "False", "False"], done
+    assert (done.stdout, done.stderr) == (f"[] ['{engine}'] []\n", "")

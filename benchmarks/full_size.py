@@ -1,0 +1,63 @@
+"""The paper's full FCN-8s (134 M weights) through the whole export, with 32 calibration pictures: time and peak memory.
+
+.venv/bin/python benchmarks/full_size.py camvid:PATH/TO/camvid
+
+Its weights are random, so its masks mean nothing; its size, its work and its memory are those of a trained one.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+from time import monotonic
+
+import click
+import torch
+
+from fcn_edge.datasets import open_dataset
+from fcn_edge.files import write_json
+from fcn_edge.training.checkpoint import Checkpoint, save_checkpoint
+from fcn_edge.training.network import FCN
+from fcn_edge.training.segmentation import parameter_count
+from runtime.bench import machine
+
+RESULT = Path(__file__).parent / "results" / "full_size.json"
+OPTIONS = "--size 352x480 --calibration-count 32 --calibration-method minmax --allow-drop".split()
+
+
+def full_checkpoint(data: str) -> Checkpoint:
+    """Width 1, fc_dim 4096, no norm; He initialisation and small random scores."""
+    torch.manual_seed(0)
+    labels = open_dataset(data, "val").labels
+    network = FCN("fcn8s", len(labels))
+    for name, parameter in network.named_parameters():
+        if name.startswith("score") and parameter.dim() == 4:
+            torch.nn.init.normal_(parameter, std=0.01)
+    return Checkpoint(network.eval(), labels)
+
+
+@click.command()
+@click.argument("data")
+def main(data: str) -> None:
+    """Export in a process of its own, whose peak resident memory the system counts."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "full.safetensors"
+        checkpoint = full_checkpoint(data)
+        parameters = parameter_count(checkpoint.network)
+        save_checkpoint(path, checkpoint)
+        command = [sys.executable, "-m", "fcn_edge", "export", str(path), "-o", f"{folder}/bundle", "--data", data]
+        started = monotonic()
+        subprocess.run([*command, *OPTIONS], check=True)
+        minutes = (monotonic() - started) / 60
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+    result = {"date": date.today().isoformat(), "machine": machine(), "parameters": parameters, "options": OPTIONS}
+    write_json(RESULT, {**result, "minutes": round(minutes, 1), "peak_gigabytes": round(peak, 2)})
+    print(f"{parameters:,} weights: {minutes:.1f} minutes, at most {peak:.2f} GB; {result['machine']}")
+
+
+if __name__ == "__main__":
+    main()
