@@ -27,7 +27,7 @@ from calibration.ranges import observe
 from calibration.thresholds import thresholds
 from export.decoder import PhaseDecoder
 from export.deploy_graph import REWRITES
-from export.onnx_export import onnx_from_checkpoint, save
+from export.onnx_export import onnx_from_checkpoint, quiet_exporter, save
 from export.quantize import quantised
 from fcn_edge.datasets import open_dataset
 from fcn_edge.files import write_json
@@ -108,7 +108,8 @@ def _decoders(classes: int, folder: Path) -> dict[str, Any]:
     wanted = None
     for name, form in forms.items():
         path = folder / f"{name}.{classes}.onnx"
-        torch.onnx.export(form, (scores,), path, opset_version=17, dynamo=True, external_data=False, verbose=False)
+        with quiet_exporter():
+            torch.onnx.export(form.eval(), (scores,), path, dynamo=True, external_data=False, verbose=False)
         for engine, run in _plain_runs(path).items():
             mask = run(scores.numpy())
             wanted = mask if wanted is None else wanted

@@ -16,7 +16,7 @@ from export.score import open_artifact
 from fcn_edge.manifest import ModelFacts
 from fcn_edge.scoring import answer
 
-HELD_OUT = 32  # pictures that judge
+HELD_OUT = 24  # pictures that judge
 SMALLER = (4, 2)  # sets of a fourth and of a half are tried too
 
 

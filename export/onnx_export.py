@@ -34,7 +34,7 @@ def onnx_from_checkpoint(
     """Write the deploy graph of `facts.size_hw` to `path`; the file knows nothing of the machine that made it."""
     height, width = facts.size_hw
     frame = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-    with _quiet_exporter():
+    with quiet_exporter():
         program = torch.onnx.export(
             DeployGraph(checkpoint, facts.size_hw, outputs, rewrites),
             (frame,),
@@ -98,7 +98,7 @@ def _axes_as_attribute(graph: onnx.GraphProto) -> None:
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """The exporter talks of its own progress and of conversions that the checker and the scores prove."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -182,9 +183,7 @@ def test_calibration_pictures_with_other_labels_calibrate_but_do_not_judge(
     labels = {"classes": [{"id": 0, "name": "thing", "rgb": [1, 2, 3]}, {"id": 1, "name": "stuff", "rgb": [4, 5, 6]}]}
     (other / "labels.json").write_text(json.dumps(labels))
     for path in (other / "masks" / "train").iterdir():
-        import cv2
-
-        cv2.imwrite(str(path), np.zeros((64, 96), np.uint8))
+        assert cv2.imwrite(str(path), np.zeros((64, 96), np.uint8))
     more = ["--calibration", f"folder:{other}", "--calibration-count", 3, "--precisions", "int8-cpu"]
     done = export(tiny_checkpoint, tmp_path, street_folder, *more)
     assert done.returncode == 0, done.stderr

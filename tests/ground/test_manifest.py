@@ -24,7 +24,17 @@ from fcn_edge.manifest import (
 
 LABELS = LabelSet(("sky", "road"), ((1, 2, 3), (4, 5, 6)))
 FP32 = BundleFile("fcn.fp32.onnx", "fp32", "ab" * 32, 1234, {"mean_iou": 0.5})
-INT8 = BundleFile("fcn.int8-cpu.onnx", "int8-cpu", "cd" * 32, 432, {"mean_iou": 0.25})
+INT8 = BundleFile(
+    "fcn.int8-cpu.onnx",
+    "int8-cpu",
+    "cd" * 32,
+    432,
+    {"mean_iou": 0.25},
+    scored_on="onnxruntime",
+    proxy=True,
+    float_layers=("conv1_1", "fc6"),
+    calibration={"method": "mse", "count": 4},
+)
 WHOLE = Manifest(LABELS, (360, 480), (FP32, INT8), {"seed": 0, "data": "camvid:x"})
 FACTS = ModelFacts(LABELS, (360, 480), "fp32", {"seed": 0})
 PLACE = Path("x.onnx")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fcn_edge.metrics import ConfusionMatrix, Scores
+from fcn_edge.metrics import ConfusionMatrix, Scores, class_iou, confusion
 
 Mask = NDArray[np.uint8]
 VOIDS = (5, 128, 255)  # all of them are no class id where there are up to five classes
@@ -20,10 +20,10 @@ def mask_of(*rows: tuple[int, ...]) -> Mask:
 
 
 def scores_of(classes: int, *pairs: tuple[Mask, Mask]) -> Scores:
-    confusion = ConfusionMatrix(tuple(f"c{k}" for k in range(classes)))
+    total = ConfusionMatrix(tuple(f"c{k}" for k in range(classes)))
     for truth, prediction in pairs:
-        confusion.update(truth, prediction)
-    return confusion.scores()
+        total.update(truth, prediction)
+    return total.scores()
 
 
 def mean(values: list[float]) -> float:
@@ -117,10 +117,10 @@ def test_a_predicted_id_that_is_no_class_is_refused(stray: int) -> None:
 
 
 def test_a_refused_picture_is_not_half_counted() -> None:
-    confusion = ConfusionMatrix(("a", "b"))
+    total = ConfusionMatrix(("a", "b"))
     with pytest.raises(ValueError):
-        confusion.update(mask_of((0, 1)), mask_of((0, 2)))
-    assert not confusion.counts.any()
+        total.update(mask_of((0, 1)), mask_of((0, 2)))
+    assert not total.counts.any()
 
 
 def test_masks_of_two_shapes_are_refused() -> None:
@@ -136,3 +136,20 @@ def test_as_many_classes_as_a_mask_can_hold_are_counted_apart() -> None:
 def test_scores_survive_json() -> None:
     found = scores_of(3, (mask_of((0, 2)), mask_of((0, 0))))
     assert Scores(**json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_one_pair_is_counted_true_class_first() -> None:
+    counts = confusion(mask_of((0, 0, 1, 255)), mask_of((0, 1, 1, 1)), 3)
+    assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_ious_of_many_matrices_at_once_are_those_of_each() -> None:
+    counts = np.random.default_rng(0).integers(0, 9, (2, 5, 4, 4))
+    counts[0, 1, 2, :] = counts[0, 1, :, 2] = 0  # a class that never occurs
+    found = class_iou(counts)
+    assert found.shape == (2, 5, 4) and np.isnan(found[0, 1, 2]) and np.isnan(found).sum() == 1
+    for place in np.ndindex(2, 5):
+        for k in range(4):
+            n = counts[place]
+            union = n[k].sum() + n[:, k].sum() - n[k, k]
+            assert found[(*place, k)] == pytest.approx(n[k, k] / union if union else math.nan, nan_ok=True)
