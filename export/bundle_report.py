@@ -170,7 +170,11 @@ def _contest(name: str, entries: Sequence[Entry]) -> Section:
     rows = [["method", "pictures", "mean IoU %", "masks agree with fp32 %"]]
     for entry in entries:
         rows.append([entry.method, str(entry.count), percent(entry.mean_iou), percent(entry.agreement)])
-    return Section(f"Calibration contest for {name}", "On labelled pictures held out; the first one won.", rows)
+    return Section(
+        f"Calibration contest for {name}",
+        "On labelled pictures held out. Mean IoU decides; among those nearer than chance, the agreement.",
+        rows,
+    )
 
 
 def _worst_frames(plan: ExportPlan, evidence: Evidence) -> Section:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from fcn_edge.manifest import ModelFacts
 from fcn_edge.scoring import answer
 
 HELD_OUT = 24  # pictures that judge
+CHANCE = 0.002  # of mean IoU: what HELD_OUT pictures cannot tell apart
 SMALLER = (4, 2)  # sets of a fourth and of a half are tried too
 
 
@@ -27,12 +28,8 @@ class Entry:
     precision: str
     method: str
     count: int  # pictures that gave the ranges
-    mean_iou: float | None
-    agreement: float
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        return (-1.0 if self.mean_iou is None else self.mean_iou, self.agreement)
+    mean_iou: float
+    agreement: float  # with fp32's masks
 
 
 def set_sizes(count: int) -> list[int]:
@@ -57,18 +54,26 @@ def judge(fp32: Path, facts: ModelFacts, pictures: CalibrationSet, engine: str) 
 
 
 def contest(prover: Prover, precision: str, snapshots: Snapshots) -> list[Entry]:
-    """Every method on the whole set, then the best one on smaller sets; best first, of equals the one tried first."""
+    """Every method on the whole set, then the best one on smaller sets; the winner first."""
     *smaller, whole = sorted(snapshots)
     entries = [_tried(prover, precision, method, whole, snapshots) for method in METHODS]
-    best = max(entries, key=lambda entry: entry.rank)
-    entries += [_tried(prover, precision, best.method, count, snapshots) for count in smaller]
-    return sorted(entries, key=lambda entry: entry.rank, reverse=True)
+    best = ranked(entries)[0]
+    return ranked(entries + [_tried(prover, precision, best.method, count, snapshots) for count in smaller])
+
+
+def ranked(entries: Sequence[Entry]) -> list[Entry]:
+    """By mean IoU; among those nearer to the best than chance, by the masks' agreement. Of equals the one tried first.
+
+    On a few pictures a lossy file gains as easily as it loses; agreement counts pixels, and far more of them.
+    """
+    best = max(entry.mean_iou for entry in entries)
+    return sorted(entries, key=lambda entry: (entry.mean_iou >= best - CHANCE, entry.agreement), reverse=True)
 
 
 def _tried(prover: Prover, precision: str, method: str, count: int, snapshots: Snapshots) -> Entry:
     found = prover.tried(Recipe(precision, thresholds(snapshots[count], method)))
-    mean_iou = None if found.scores is None else found.scores.mean_iou
-    return Entry(precision, method, count, mean_iou, found.agreement)
+    mean_iou = found.scores.mean_iou if found.scores else 0.0
+    return Entry(precision, method, count, 0.0 if np.isnan(mean_iou) else mean_iou, found.agreement)
 
 
 def ceilings_of(entry: Entry, snapshots: Snapshots) -> Mapping[str, float]:

@@ -129,7 +129,7 @@ def test_a_full_standard_output_is_told_in_one_line(drive: Path, tiny_bundle: Pa
 LIMITED = """
 import resource, sys
 from fcn_edge.__main__ import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 sys.exit(main(sys.argv[1:]))
 """
 
