@@ -70,7 +70,7 @@ def _table(result: dict[str, Any]) -> str:
     for key in ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
         rows.append([key.replace("_", " "), *(f"{100 * scores[key]:.2f}" for scores in artifacts.values())])
     for name in next(iter(artifacts.values()))["per_class_iou"]:
-        rows.append([name, *(f"{100 * scores['per_class_iou'][name]:.1f}" for scores in artifacts.values())])
+        rows.append([name, *(f"{100 * (scores['per_class_iou'][name] or 0):.1f}" for scores in artifacts.values())])
     head = f"{result['parameters']:,} parameters, {result['training_minutes']} minutes, {result['machine']}"
     return "\n".join([head, "", *("| " + " | ".join(row) + " |" for row in rows)])
 

@@ -26,7 +26,7 @@ from fcn_edge.training.segmentation import parameter_count
 from runtime.bench import machine
 
 RESULT = Path(__file__).parent / "results" / "full_size.json"
-OPTIONS = "--size 352x480 --calibration-count 32 --calibration-method minmax --allow-drop".split()
+OPTIONS = "--size 352x480 --calibration-count 32 --calibration-method minmax --allow-drop --no-sensitivity".split()
 
 
 def full_checkpoint(data: str) -> Checkpoint:

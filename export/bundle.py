@@ -56,10 +56,11 @@ def refusal(evidence: Evidence, plan: ExportPlan) -> ModelError | None:
     found = evidence.proofs[worst].comparison
     lower, upper = found.drop_interval or (0.0, 0.0)
     blamed = "".join(f", most by {name}" for name in _to_blame(evidence, worst))
-    cure = "--allow-drop to take it all the same" if plan.repair else "--repair to keep the worst layers in float"
+    mendable = worst != "fp32" and not plan.repair
+    cure = "--repair to keep the worst layers in float" if mendable else "--allow-drop to take it all the same"
     return ModelError(
-        f"model.{worst}.onnx: wanted at most {100 * plan.max_drop:.2f} points of mean IoU lost, found "
-        f"{100 * (found.drop or 0):.2f} ({100 * lower:.2f} to {100 * upper:.2f}{blamed}); export with {cure}"
+        f"model.{worst}.onnx: wanted at most {100 * plan.max_drop:g} points of mean IoU lost, found "
+        f"{100 * (found.drop or 0):.3g} ({100 * lower:.2f} to {100 * upper:.2f}{blamed}); export with {cure}"
     )
 
 

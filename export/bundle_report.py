@@ -199,7 +199,9 @@ def _sheet(plan: ExportPlan, evidence: Evidence) -> Section:
 
 
 def _calibration(manifest: Manifest) -> Section:
-    calibration = manifest.provenance["calibration"]
+    calibration = manifest.provenance.get("calibration")
+    if not calibration:
+        return Section("Calibration", "None: fp32 needs no ranges.")
     rows = [["file", "ranges", "pictures", "kept in float32"]]
     for file in manifest.files[1:]:
         chosen = file.calibration

@@ -5,6 +5,7 @@ Only `export` needs torch and onnx; `eval` needs torch for checkpoints alone.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -95,23 +96,27 @@ def export_command(
     The graphs take a uint8 BGR frame (1, H, W, 3) and give a uint8 class mask (1, H, W). fp16 and int8 are for
     TensorRT and scored by proxy; int8-cpu is for x86. A file that loses more than --max-miou-drop is refused (exit 4).
     """
+    bundle = bundle.resolve() if bundle.is_symlink() else bundle
     if bundle.exists() and (not bundle.is_dir() or any(bundle.iterdir())):
         raise UsageError(f"wanted a new bundle, found {bundle} taken; remove it or choose another -o")
     if checkpoint.suffix != CHECKPOINT_SUFFIX:
         raise ModelError(
             f"{checkpoint}: wanted a checkpoint (*{CHECKPOINT_SUFFIX}); give the best.safetensors of a run"
         )
+    if "mask" not in outputs:
+        raise UsageError(f"wanted mask among the --outputs, found {','.join(outputs)}; give mask or mask,confidence")
+    if math.isnan(max_miou_drop):
+        raise UsageError("wanted points of mean IoU as --max-miou-drop, found nan; give 0.5, or what you can afford")
     proving = open_dataset(data, split)
-    pictures, origin = (
-        _listed_pictures(calibration_list, calibration)
-        if calibration_list
-        else _picked_pictures(calibration or data, calibration_split, calibration_count, seed)
-    )
+    pictures: CalibrationSet | None = None
+    origin: dict[str, str] = {}
+    if calibration_list:
+        pictures, origin = _listed_pictures(calibration_list, calibration)
+    elif set(precisions) != {"fp32"}:
+        pictures, origin = _picked_pictures(calibration or data, calibration_split, calibration_count, seed)
     if not len(proving):
         raise SourceError(f"wanted pictures to prove the files with, found none in {data}; name a split that has some")
-    require_writable(bundle.absolute().parent)
-    shape = proving.image(0).shape
-    _warn_of_stretching(shape, size_hw)
+    _warn_of_stretching(proving.image(0).shape, size_hw)
 
     from export.bundle import export_bundle
     from export.bundle_report import bundle_rows
@@ -120,6 +125,7 @@ def export_command(
 
     opened = load_checkpoint(checkpoint)
     require_same_classes(opened.labels, proving, checkpoint)
+    require_writable(bundle.absolute().parent)
     plan = ExportPlan(
         checkpoint=opened,
         checkpoint_path=checkpoint,
@@ -127,7 +133,7 @@ def export_command(
         proving=proving,
         calibration=pictures,
         method=calibration_method,
-        origin={"checkpoint": checkpoint.name, "data": data, "split": split, **origin},
+        origin={"checkpoint": checkpoint.name, "data": _named(data), "split": split, **origin},
         precisions=("fp32", *(name for name in precisions if name != "fp32")),
         outputs=outputs,
         engine=engine,
@@ -152,7 +158,14 @@ def _listed_pictures(path: Path, data: str | None) -> Pictures:
 
 
 def _picked_pictures(data: str, split: str, count: int, seed: int) -> Pictures:
-    return pick(open_dataset(data, split), count, seed), {"calibration_data": data, "calibration_split": split}
+    origin = {"calibration_data": _named(data), "calibration_split": split}
+    return pick(open_dataset(data, split), count, seed), origin
+
+
+def _named(data: str) -> str:
+    """KIND:FOLDER without the way to the folder: an exported file tells nothing of the machine that made it."""
+    kind, _, folder = data.partition(":")
+    return f"{kind}:{Path(folder).resolve().name}" if folder else data
 
 
 def _warn_of_stretching(shape: tuple[int, ...], size_hw: tuple[int, int]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from calibration.image_set import CalibrationSet
 from calibration.thresholds import METHODS, thresholds
 from export.prover import Prover, Recipe
 from export.score import open_artifact
-from fcn_edge.manifest import ModelFacts
 from fcn_edge.scoring import answer
 
 HELD_OUT = 24  # pictures that judge
@@ -42,15 +40,16 @@ def held_out(pictures: CalibrationSet) -> list[int]:
     return sorted(int(index) for index in np.random.default_rng(pictures.seed).permutation(rest)[:HELD_OUT])
 
 
-def judge(fp32: Path, facts: ModelFacts, pictures: CalibrationSet, engine: str) -> Prover | None:
+def judge(prover: Prover, pictures: CalibrationSet) -> Prover | None:
     """Who compares candidates with the fp32 file on held-out pictures; None where no picture labelled so is left."""
     indices = held_out(pictures)
-    labelled = pictures.dataset.has_masks and pictures.dataset.labels.names == facts.labels.names
+    labelled = pictures.dataset.has_masks and pictures.dataset.labels.names == prover.facts.labels.names
     if not indices or not labelled:
         return None
-    with open_artifact(fp32, engine) as artifact:
+    with open_artifact(prover.fp32_path, prover.engine) as artifact:
         reference = answer(artifact.segment, pictures.dataset, "scoring fp32 on pictures held out", indices)
-    return Prover(fp32, facts, pictures.dataset, reference, engine)
+    seen = reference.confusions is not None and reference.confusions.any()
+    return prover.on(pictures.dataset, reference) if seen else None
 
 
 def contest(prover: Prover, precision: str, snapshots: Snapshots) -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from export.score import open_artifact
 from export.sensitivity import LayerCost, ranking
 from fcn_edge import __version__
 from fcn_edge.datasets import Dataset
+from fcn_edge.errors import ModelError, SourceError
 from fcn_edge.files import sha256_of
 from fcn_edge.manifest import ModelFacts
 from fcn_edge.progress import say
@@ -42,7 +44,7 @@ class ExportPlan:
     checkpoint_path: Path
     size_hw: tuple[int, int]
     proving: Dataset  # labelled, or else only the agreement of masks is told
-    calibration: CalibrationSet
+    calibration: CalibrationSet | None  # None where nothing but fp32 is made
     method: str  # CONTEST or one of calibration.thresholds.METHODS
     origin: dict[str, Any]  # names of the data, for the manifest
     precisions: tuple[str, ...] = PRECISIONS
@@ -67,7 +69,7 @@ class Evidence:
     steps: dict[str, list[Step]] = field(default_factory=dict)
     latencies: dict[str, list[float]] = field(default_factory=dict)  # the median milliseconds of each round
 
-    @property
+    @cached_property
     def own(self) -> Comparison:
         """The checkpoint beside itself: its scores."""
         return compare(self.reference, self.reference)
@@ -88,12 +90,13 @@ class Exporter:
         """Make and prove every file; whether it holds the budget is for the caller to judge."""
         plan = self.plan
         fp32 = self.path("fp32")
+        _require_finite(plan)
         facts = ModelFacts(plan.checkpoint.labels, plan.size_hw, "fp32", self.provenance)
         say("exporting fp32")
         onnx_from_checkpoint(plan.checkpoint, facts, fp32, plan.outputs)
         self.evidence = Evidence(self._reference())
         self.prover = Prover(fp32, facts, plan.proving, self.evidence.reference, plan.engine)
-        self._choose_recipes(facts)
+        self._choose_recipes()
         for recipe in self.evidence.recipes.values():
             self._make(recipe)
         if plan.sensitivity and not self.evidence.costs:
@@ -106,18 +109,21 @@ class Exporter:
     def _reference(self) -> Answers:
         """The checkpoint's own masks, at the bundle's size."""
         with open_artifact(self.plan.checkpoint_path, size_hw=self.plan.size_hw) as artifact:
-            return answer(artifact.segment, self.plan.proving, "scoring the checkpoint")
+            answers = answer(artifact.segment, self.plan.proving, "scoring the checkpoint")
+        if answers.confusions is not None and not answers.confusions.any():
+            raise SourceError("wanted labelled pictures to prove with, found only void in their masks; name other data")
+        return answers
 
-    def _choose_recipes(self, facts: ModelFacts) -> None:
+    def _choose_recipes(self) -> None:
         """Ranges are observed once, whatever is made of them."""
         plan, evidence = self.plan, self.evidence
         evidence.recipes["fp32"] = Recipe("fp32")
-        if set(plan.precisions) == {"fp32"}:
+        if plan.calibration is None:
             return
         count = len(plan.calibration)
         counts = set_sizes(count) if plan.method == CONTEST else [count]
         snapshots = observed(self.path("fp32"), plan.calibration, plan.size_hw, counts)
-        judged = judge(self.path("fp32"), facts, plan.calibration, plan.engine) if plan.method == CONTEST else None
+        judged = judge(self.prover, plan.calibration) if plan.method == CONTEST else None
         for precision in plan.precisions:
             if precision == "fp16":
                 loud = out_of_range(self.prover.fp32.graph, snapshots[count])
@@ -128,7 +134,7 @@ class Exporter:
                 evidence.recipes[precision] = self._int8_recipe(precision, snapshots, judged)
 
     def _int8_recipe(self, precision: str, snapshots: Snapshots, judged: Prover | None) -> Recipe:
-        count = len(self.plan.calibration)
+        count = max(snapshots)
         if judged:
             say(f"calibration contest for {precision}")
             entries = contest(judged, precision, snapshots)
@@ -168,6 +174,15 @@ class Exporter:
             self._rank(max(made, key=lambda recipe: self.evidence.proofs[recipe.precision].comparison.drop or 0))
 
 
+def _require_finite(plan: ExportPlan) -> None:
+    """Scores that are not numbers agree with one another, and so would pass every comparison."""
+    for name, weight in plan.checkpoint.network.state_dict().items():
+        if not bool(torch.isfinite(weight).all()):
+            raise ModelError(
+                f"{plan.checkpoint_path}: wanted finite weights, found others in {name}; train the checkpoint again"
+            )
+
+
 def graph_path(folder: Path, precision: str) -> Path:
     return folder / f"model.{precision}.onnx"
 
@@ -178,7 +193,7 @@ def provenance(plan: ExportPlan) -> dict[str, Any]:
         "checkpoint_sha256": sha256_of(plan.checkpoint_path),
         "proved_on_sha256": plan.proving.digest(),
         "labelled": plan.proving.has_masks,
-        "calibration": {"method": plan.method, **plan.calibration.to_json()},
+        **({"calibration": {"method": plan.method, **plan.calibration.to_json()}} if plan.calibration else {}),
         "versions": {
             "fcn_edge": __version__,
             "torch": torch.__version__,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -57,6 +58,12 @@ class Prover:
         self.fp32_path, self.fp32, self.facts = fp32, onnx.load(fp32), facts
         self.dataset, self.reference, self.engine = dataset, reference, engine
 
+    def on(self, dataset: Dataset, reference: Answers) -> Prover:
+        """The same graph on other pictures."""
+        other = copy(self)
+        other.dataset, other.reference = dataset, reference
+        return other
+
     @property
     def layers(self) -> list[str]:
         """What can be computed in another precision, in the network's order."""
@@ -74,7 +81,7 @@ class Prover:
 
     def tried(self, recipe: Recipe, indices: Sequence[int] | None = None) -> Comparison:
         """Score a recipe without keeping its file."""
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory(dir=self.fp32_path.parent) as scratch:
             path = Path(scratch) / f"model.{recipe.precision}.onnx"
             self.write(recipe, path)
             return self.prove(path, recipe.precision, indices).comparison

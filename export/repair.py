@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -32,7 +32,7 @@ class Step:
 def repaired(
     prover: Prover, recipe: Recipe, costs: list[LayerCost], budget: float, path: Path, first: Comparison
 ) -> tuple[Recipe, list[Step]]:
-    """The recipe that holds the budget, its file at `path`, and every step; the last one fails if none was found.
+    """The recipe that holds the budget, or else the best one tried; its file at `path`; and every step.
 
     `budget`: the most that the mean IoU may drop, a fraction; `first`: how the unrepaired file did.
     """
@@ -42,13 +42,17 @@ def repaired(
         if holds(steps[-1].comparison, budget):
             break
         if sum(shares[layer] for layer in recipe.kept | {cost.layer}) > FLOAT_AT_MOST:
-            say(f"{recipe.precision}: more than half of the work would be float; it cannot be repaired so")
-            break
+            continue  # a lighter one may still do
         recipe = recipe.keeping({cost.layer})
         prover.write(recipe, path)
         found = prover.prove(path, recipe.precision).comparison
         steps.append(_step(prover, recipe, path, shares, found))
         say(f"{recipe.precision}: with {cost.layer} in float it loses {100 * (found.drop or 0):.2f} points")
+    if not holds(steps[-1].comparison, budget):
+        say(f"{recipe.precision}: with at most half of the work in float it cannot be repaired; the best try is taken")
+        best = min(steps, key=lambda step: step.comparison.drop or 0)
+        recipe = replace(recipe, kept=frozenset(best.kept))
+        prover.write(recipe, path)
     return recipe, steps
 
 

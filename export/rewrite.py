@@ -58,7 +58,7 @@ class Rewriter:
         return name
 
     def model(self) -> onnx.ModelProto:
-        """The whole, without what nobody reads; types inferred anew."""
+        """The whole, without what nobody reads and without the old types of tensors."""
         outputs = list(self.source.graph.output)
         used = {output.name for output in outputs}
         nodes: list[onnx.NodeProto] = []

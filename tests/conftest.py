@@ -117,9 +117,10 @@ def tiny_bundle(tiny_checkpoint: Path, street_folder: Path, tmp_path_factory: py
 
 
 def run_fcn_edge(*arguments: object, **options: object) -> Done:
-    """`fcn-edge ARGUMENTS` as a process of its own, output captured as text; at most four minutes."""
+    """`fcn-edge ARGUMENTS` as a process of its own, output captured as text; at most four minutes, unless said."""
     command = [sys.executable, "-m", "fcn_edge", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, **options)  # type: ignore[call-overload, no-any-return]
+    settings = {"timeout": 240, **options}
+    return subprocess.run(command, capture_output=True, text=True, check=False, **settings)  # type: ignore[call-overload, no-any-return]
 
 
 def call_fcn_edge(*arguments: object) -> Done:

@@ -1,4 +1,4 @@
-"""What an export makes of bad pictures, labels, places and checkpoints: one line, the right exit code, nothing spoilt."""
+"""What an export makes of bad pictures, labels, places and checkpoints: one line, the right exit code, no harm."""
 
 from __future__ import annotations
 
@@ -105,7 +105,9 @@ def test_one_calibration_picture_is_enough_to_end_well(
 ) -> None:
     for path in sorted((data / "images" / "train").iterdir())[1:]:
         path.unlink()
-    manifest = finished(export(tiny_checkpoint, place, sure_folder, "--calibration", f"folder:{data}", "--allow-drop"), place)
+    manifest = finished(
+        export(tiny_checkpoint, place, sure_folder, "--calibration", f"folder:{data}", "--allow-drop"), place
+    )
     calibration = manifest.provenance["calibration"]
     assert (calibration["count"], calibration["pictures"]) == (1, ["000.png"])
 
@@ -194,7 +196,9 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_bundle_that_exists_is_refused_and_untouched(tiny_bundle: Path, tiny_checkpoint: Path, data: Path, place: Path) -> None:
+def test_a_bundle_that_exists_is_refused_and_untouched(
+    tiny_bundle: Path, tiny_checkpoint: Path, data: Path, place: Path
+) -> None:
     shutil.copytree(tiny_bundle, place / "bundle")
     before = bytes_of(place / "bundle")
     assert_refused(export(tiny_checkpoint, place, data), 2, "bundle", "another -o")
@@ -254,7 +258,9 @@ def rewritten(checkpoint: Path, path: Path, **changed: object) -> Path:
 def test_a_checkpoint_of_a_newer_version_is_refused_by_number(tiny_checkpoint: Path, data: Path, place: Path) -> None:
     newer = rewritten(tiny_checkpoint, data / "newer.safetensors", version=HEADER_VERSION + 1)
     done = export(newer, place, data)
-    assert_only_refused(done, place, 4, "newer.safetensors", f"wanted version {HEADER_VERSION}, found {HEADER_VERSION + 1}")
+    assert_only_refused(
+        done, place, 4, "newer.safetensors", f"wanted version {HEADER_VERSION}, found {HEADER_VERSION + 1}"
+    )
 
 
 def test_a_checkpoint_of_a_network_that_nobody_knows_is_refused(tiny_checkpoint: Path, data: Path, place: Path) -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from calibration.image_set import pick
 from calibration.listing import write_list
-from calibration.thresholds import METHODS
 from export.bundle import export_bundle
 from export.exporter import ExportPlan
 from fcn_edge.datasets import open_dataset
@@ -70,18 +69,6 @@ def test_exporting_twice_gives_the_same_models_and_manifest(
         assert (tmp_path / "again" / name).read_bytes() == (tiny_bundle / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("method", list(METHODS))
-def test_every_calibration_method_makes_ranges_of_its_own(
-    method: str, tiny_checkpoint: Path, sure_folder: Path, tmp_path: Path
-) -> None:
-    more = ["--calibration-method", method, "--precisions", "int8-cpu", "--no-sensitivity", "--allow-drop"]
-    export(tiny_checkpoint, tmp_path / "bundle", f"folder:{sure_folder}", *more)
-    manifest = read_manifest(tmp_path / "bundle")
-    assert manifest.provenance["calibration"]["method"] == method
-    file = manifest.file("int8-cpu")
-    assert file is not None and file.calibration == {"method": method, "count": 4} and file.scores["agreement"] > 0.5
-
-
 @pytest.mark.parametrize(
     ("asked", "made"), [("int8-cpu,fp32", ("fp32", "int8-cpu")), ("fp16", ("fp32", "fp16")), ("fp32", ("fp32",))]
 )
@@ -99,7 +86,14 @@ def test_a_list_of_pictures_takes_the_place_of_a_choice(
 ) -> None:
     pictures = pick(open_dataset(f"folder:{street_folder}", "train"), 3, seed=5)
     write_list(tmp_path / "list.json", pictures, f"folder:{street_folder}", "train")
-    more = ["--calibration-list", tmp_path / "list.json", "--precisions", "int8-cpu", "--no-sensitivity", "--allow-drop"]
+    more = [
+        "--calibration-list",
+        tmp_path / "list.json",
+        "--precisions",
+        "int8-cpu",
+        "--no-sensitivity",
+        "--allow-drop",
+    ]
     export(tiny_checkpoint, tmp_path / "bundle", f"folder:{street_folder}", *more)
     provenance = read_manifest(tmp_path / "bundle").provenance
     assert provenance["calibration"]["pictures"] == pictures.names()

@@ -36,14 +36,14 @@ def confidence_of(checkpoint: Checkpoint, frame: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("learned", [False, True], ids=["phases", "deconvolution"])
-@pytest.mark.parametrize("size_hw", [(64, 96), (61, 83)])
 def test_confidence_is_the_softmax_of_the_winning_class_and_the_mask_is_as_without_it(
-    learned: bool, size_hw: tuple[int, int], tmp_path: Path
+    learned: bool, tmp_path: Path
 ) -> None:
     checkpoint = Checkpoint(lively(FCN(num_classes=3, width=0.06, fc_dim=12, norm="batch")), LABELS)
     if learned:
         with torch.no_grad():
             checkpoint.network.upscore8.weight *= 1.01
+    size_hw = (61, 83)
     facts = ModelFacts(LABELS, size_hw, "fp32")
     onnx_from_checkpoint(checkpoint, facts, tmp_path / "mask.onnx")
     onnx_from_checkpoint(checkpoint, facts, tmp_path / "both.onnx", outputs=BOTH)

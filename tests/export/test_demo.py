@@ -15,10 +15,10 @@ from tests.conftest import assert_refused, run_fcn_edge
 @pytest.mark.timeout(600)
 def test_the_demo_makes_everything_that_it_names(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    done = run_fcn_edge("demo", "-o", folder, "--minutes", "0.05")
+    done = run_fcn_edge("demo", "-o", folder, "--minutes", "0.05", timeout=550)
     assert done.returncode == 0, done.stderr
     named = [Path(line.strip()) for line in done.stdout.split("made:")[1].splitlines() if line.strip()]
-    assert len(named) == 9 and all(path.exists() for path in named)  # five, and a latency of each of four files
+    assert len(named) == 7 and all(path.exists() for path in named)
     assert "model.int8-cpu.onnx" in done.stdout
     with av.open(str(folder / "overlay.mp4")) as video, av.open(str(folder / "drive.mp4")) as drive:
         frames = [sum(1 for _ in container.decode(video=0)) for container in (video, drive)]

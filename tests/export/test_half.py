@@ -87,7 +87,9 @@ def test_weights_are_the_nearest_float16(fp32: onnx.ModelProto) -> None:
     for node in model.graph.node:
         if node.name in relu_outputs(fp32.graph):
             for name, source in zip(node.input[1:], before[node.name].input[1:], strict=True):
-                assert np.array_equal(stored[name], plain[source].astype(np.float16)) and stored[name].dtype == np.float16
+                assert (
+                    np.array_equal(stored[name], plain[source].astype(np.float16)) and stored[name].dtype == np.float16
+                )
 
 
 def test_a_quiet_network_has_no_layer_out_of_range(fp32: onnx.ModelProto) -> None:

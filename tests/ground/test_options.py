@@ -38,7 +38,9 @@ def test_names_are_some_of_the_choices_in_their_order(text: object, names: tuple
     assert NAMES.convert(text, None, None) == names
 
 
-@pytest.mark.parametrize(("text", "stray"), [("", "''"), ("fp32,", "''"), ("fp32;fp16", "'fp32;fp16'"), ("FP32", "'FP32'")])
+@pytest.mark.parametrize(
+    ("text", "stray"), [("", "''"), ("fp32,", "''"), ("fp32;fp16", "'fp32;fp16'"), ("FP32", "'FP32'")]
+)
 def test_a_name_that_is_no_choice_is_told_beside_the_choices(text: str, stray: str) -> None:
     with pytest.raises(click.BadParameter, match="fp32,fp16,int8,int8-cpu") as refusal:
         NAMES.convert(text, None, None)
