@@ -61,7 +61,8 @@ def _read(path: Path) -> Snapshots | None:
     """None if there is none, or a damaged one."""
     snapshots: Snapshots = {}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here, for numpy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             for key in (key for key in arrays.files if key.endswith("/counts")):
                 count, layer, _ = key.split("/")
                 histogram = Histogram()

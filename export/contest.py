@@ -66,7 +66,12 @@ def ranked(entries: Sequence[Entry]) -> list[Entry]:
     On a few pictures a lossy file gains as easily as it loses; agreement counts pixels, and far more of them.
     """
     best = max(entry.mean_iou for entry in entries)
-    return sorted(entries, key=lambda entry: (entry.mean_iou >= best - CHANCE, entry.agreement), reverse=True)
+
+    def place(entry: Entry) -> tuple[bool, float]:
+        near = entry.mean_iou >= best - CHANCE
+        return near, entry.agreement if near else entry.mean_iou
+
+    return sorted(entries, key=place, reverse=True)
 
 
 def _tried(prover: Prover, precision: str, method: str, count: int, snapshots: Snapshots) -> Entry:

@@ -88,8 +88,9 @@ class Prover:
 
 
 def engine_for(precision: str, engine: str) -> str:
-    """TensorRT's files on onnxruntime, which computes what stands in the file, pair by pair and type by type.
+    """TensorRT's files on onnxruntime, which computes INT8 pair by pair as it stands in the file.
 
-    OpenVINO computes float16 in float32, and symmetric int8 with rounding of its own.
+    OpenVINO rounds symmetric int8 in its own way and computes float16 in float32. Of float16 onnxruntime rounds what
+    is stored between layers but convolves in float32, so that overflow shows in calibration alone (`half.py`).
     """
     return "onnxruntime" if precision in PROXIED else engine

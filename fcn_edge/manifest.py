@@ -105,7 +105,9 @@ def read_manifest(bundle: Path) -> Manifest:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         _require_version(content, path)
-        files = tuple(BundleFile(**row) for row in content["files"])
+        files = tuple(
+            BundleFile(**{**row, "float_layers": tuple(row.get("float_layers", ()))}) for row in content["files"]
+        )
         if not all(re.fullmatch(r"[\w.-]*\w", file.name) for file in files):
             raise ValueError("a file outside the bundle")
         return Manifest(LabelSet.from_json(content["classes"]), _size(content), files, dict(content["provenance"]))

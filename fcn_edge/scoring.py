@@ -129,7 +129,7 @@ def _drops(
     answers: Answers, reference: Answers
 ) -> tuple[float | None, tuple[float, float] | None, dict[str, float | None]]:
     """The drop of mean IoU, its interval, and the drop of each class."""
-    if answers.confusions is None or reference.confusions is None:
+    if answers.confusions is None or reference.confusions is None or not reference.confusions.any():
         return None, None, {}
     pair = np.stack([reference.confusions, answers.confusions])  # (2, pictures, n, n)
     iou = class_iou(pair.sum(1))
