@@ -24,7 +24,7 @@ Image = NDArray[np.uint8]
 FRESH = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV_")}
 
 READ_ALL = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 from fcn_edge.errors import SourceError
 from fcn_edge.images import MAX_PIXELS, read_image
@@ -43,7 +43,9 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
     except SourceError as error:
         lines = len(str(error).splitlines())
         found[path.name] = "refused" if expected is None and lines == 1 else "refused, but cv2.imread reads it"
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+# VmHWM and not ru_maxrss, which counts what the parent held when it started this process
+status = open("/proc/self/status").read()
+peak = int(status.split("VmHWM:")[1].split()[0])
 print(json.dumps({"found": found, "peak_kib": peak}))
 """
 
