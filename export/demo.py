@@ -41,7 +41,7 @@ class DemoFailed(FcnEdgeError):
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=1.5, show_default=True, help="Of training.")
 def demo_command(folder: Path, minutes: float) -> None:
-    """Train, export, run and measure on data that it makes itself, in about four minutes on two cores."""
+    """Train, export, run and measure on data that it makes itself, in about five minutes on two cores."""
     _start_afresh(folder)
     height, width = SIZE_HW
     run, bundle, video, masked = folder / "run", folder / "bundle", folder / "drive.mp4", folder / "overlay.mp4"
