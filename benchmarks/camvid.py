@@ -18,7 +18,7 @@ import click
 from fcn_edge.files import write_json
 from fcn_edge.training.checkpoint import load_checkpoint
 from fcn_edge.training.segmentation import parameter_count
-from runtime.bench import machine
+from runtime.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "camvid.json"
 RECIPE = shlex.split("--epochs 50 --batch-size 4 --learning-rate 1.5e-3 --validate-every 2 --max-minutes 40")

@@ -35,7 +35,8 @@ from fcn_edge.options import SIZE
 from fcn_edge.scoring import Answers
 from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint
 from fcn_edge.training.evaluate import CheckpointSession
-from runtime.bench import interleaved, machine
+from runtime.bench import interleaved
+from runtime.machine import machine
 from runtime.session import open_session
 
 RESULTS = Path(__file__).parent / "results"

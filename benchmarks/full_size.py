@@ -24,7 +24,7 @@ from fcn_edge.files import write_json
 from fcn_edge.training.checkpoint import Checkpoint, save_checkpoint
 from fcn_edge.training.network import FCN
 from fcn_edge.training.segmentation import parameter_count
-from runtime.bench import machine
+from runtime.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "full_size.json"
 OPTIONS = "--size 352x480 --calibration-count 32 --calibration-method minmax --allow-drop --no-sensitivity".split()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from calibration.image_set import CalibrationSet
 from calibration.ranges import BINS, Histogram, Histograms, observe
 from fcn_edge.errors import OutputError
-from fcn_edge.files import sha256_of, whole_file
+from fcn_edge.files import cache_folder, sha256_of, whole_file
 from fcn_edge.progress import say
 
 Snapshots = dict[int, Histograms]  # how many of the pictures -> the histograms after them
@@ -21,7 +20,7 @@ Snapshots = dict[int, Histograms]  # how many of the pictures -> the histograms 
 
 def observed(fp32: Path, pictures: CalibrationSet, size_hw: tuple[int, int], counts: Sequence[int]) -> Snapshots:
     """The histograms after the first `counts` pictures, from the cache or by running the network."""
-    path = cache_folder() / cache_name(fp32, pictures, counts)
+    path = cache_folder("calibration") / cache_name(fp32, pictures, counts)
     kept = _read(path)
     if kept:
         say(f"ranges of {len(pictures)} calibration pictures: from {path}")
@@ -34,11 +33,6 @@ def observed(fp32: Path, pictures: CalibrationSet, size_hw: tuple[int, int], cou
     with suppress(OutputError):  # a cache that cannot be written is no reason to fail
         _write(path, snapshots)
     return snapshots
-
-
-def cache_folder() -> Path:
-    """By the convention of XDG: XDG_CACHE_HOME, or .cache at home."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fcn-edge" / "calibration"
 
 
 def cache_name(fp32: Path, pictures: CalibrationSet, counts: Sequence[int]) -> str:

@@ -5,6 +5,7 @@
       SourceError           3   a picture, video, camera or dataset that cannot be read
       ModelError            4   a checkpoint, bundle, ONNX file or engine that is refused
       OutputError           5   a place that cannot be written
+      DeviceError          75   a GPU or its driver that only a new process gets to work again
 
 A message is one line of three parts: what was wanted, what was found, what to do. The door
 (`fcn_edge/__main__.py`) prints it without a traceback; any other exception is our bug and keeps its own.
@@ -41,6 +42,15 @@ class OutputError(FcnEdgeError):
     """A file or folder cannot be written."""
 
     exit_code = 5
+
+
+class DeviceError(FcnEdgeError):
+    """A GPU or its driver failed while it worked: every later call fails too, so the process must be started again.
+
+    The code is that of `EX_TEMPFAIL` in sysexits.h, which service managers restart on.
+    """
+
+    exit_code = 75
 
 
 def first_line(error: BaseException) -> str:

@@ -81,15 +81,20 @@ def require_writable(folder: Path) -> None:
             probe.unlink(missing_ok=True)
 
 
+def cache_folder(kind: str) -> Path:
+    """Where results of one kind are kept for next time, by the convention of XDG: XDG_CACHE_HOME, or .cache at home."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fcn-edge" / kind
+
+
 def write_json(path: Path, content: Any) -> None:
     """One JSON file, whole or not at all, as `json_text`."""
     with whole_file(path) as partial:
         partial.write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
 
 
-def json_text(content: Any, indent: int | None = None) -> str:
+def json_text(content: Any, indent: int | None = None, *, sort_keys: bool = False) -> str:
     """JSON that every reader takes: a mean of nothing (NaN) is null."""
-    return json.dumps(_finite(content), indent=indent)
+    return json.dumps(_finite(content), indent=indent, sort_keys=sort_keys)
 
 
 def _finite(content: Any) -> Any:

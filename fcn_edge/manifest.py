@@ -37,17 +37,18 @@ class ModelFacts:
         }
 
     @classmethod
+    def from_json(cls, content: Any) -> ModelFacts:
+        """Back from `to_json`; raises KeyError, TypeError or ValueError."""
+        labels, precision = LabelSet.from_json(content["classes"]), str(content["precision"])
+        return cls(labels, _size(content), precision, dict(content["provenance"]))
+
+    @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: Path) -> ModelFacts:
         """From an ONNX file's metadata; raises ModelError if fcn-edge did not write the file."""
         try:
             content = json.loads(metadata[METADATA_KEY])
             _require_version(content, where)
-            return cls(
-                LabelSet.from_json(content["classes"]),
-                _size(content),
-                str(content["precision"]),
-                dict(content["provenance"]),
-            )
+            return cls.from_json(content)
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ModelError(
                 f"{where}: wanted an ONNX file exported by fcn-edge, found no such metadata ({error!r})"
@@ -65,6 +66,7 @@ class BundleFile:
     scores: dict[str, Any]
     scored_on: str = ""  # library and version
     proxy: bool = False  # scored by a stand-in for the engine that will serve it
+    proved_on: tuple[str, ...] = ()  # names of the engines (`runtime.session.ENGINES`) on which it held the budget
     float_layers: tuple[str, ...] = ()  # layers kept in float32
     calibration: dict[str, Any] = field(default_factory=dict)  # of INT8: method and number of pictures
 
@@ -106,7 +108,8 @@ def read_manifest(bundle: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
         _require_version(content, path)
         files = tuple(
-            BundleFile(**{**row, "float_layers": tuple(row.get("float_layers", ()))}) for row in content["files"]
+            BundleFile(**{**row, **{name: tuple(row.get(name, ())) for name in ("float_layers", "proved_on")}})
+            for row in content["files"]
         )
         if not all(re.fullmatch(r"[\w.-]*\w", file.name) for file in files):
             raise ValueError("a file outside the bundle")

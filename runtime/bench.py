@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -16,7 +13,8 @@ from numpy.typing import NDArray
 
 from fcn_edge.progress import progress
 from fcn_edge.scoring import Segment
-from runtime.latency import summarise
+from runtime.latency import summarise, total_ms
+from runtime.machine import machine
 from runtime.segmenter import Segmenter
 
 
@@ -37,7 +35,7 @@ def bench(segmenter: Segmenter, frame: NDArray[np.uint8], config: BenchConfig) -
         started = perf_counter()
         for _ in range(config.frames):
             times = segmenter(frame).times_ms
-            for stage, value in {**times, "total": sum(times.values())}.items():
+            for stage, value in {**times, "total": total_ms(times)}.items():
                 samples.setdefault(stage, []).append(value)
             step()
         seconds = perf_counter() - started
@@ -77,28 +75,3 @@ def _timed(segment: Segment, frame: NDArray[np.uint8]) -> float:
     started = perf_counter()
     segment(frame)
     return 1e3 * (perf_counter() - started)
-
-
-# What decides how fast a CPU multiplies small numbers, by Linux's names (x86, then ARM).
-CPU_FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
-
-
-def machine() -> dict[str, Any]:
-    """What figures must be read with: processor, its features, the cores this process may use, system, Python."""
-    features = _cpu_line("flags", "Features").split()
-    return {
-        "processor": _cpu_line("model name", "Model") or platform.processor() or platform.machine(),
-        "features": [name for name in CPU_FEATURES if name in features],
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-    }
-
-
-def _cpu_line(*keys: str) -> str:
-    """The first line of /proc/cpuinfo that starts with one of `keys`, without its key; empty where there is none."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(keys)), "")

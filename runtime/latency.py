@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 PERCENTILES = (50, 90, 95, 99)
+PART = "."  # a stage "infer.h2d" is a part of "infer", whose time holds it
 KEPT = 10_000  # samples per stage: the last minutes of a stream, in bounded memory
 
 
@@ -24,6 +25,11 @@ class StageTimes:
     def summary(self) -> dict[str, dict[str, float]]:
         """stage -> n, mean, p50, p90, p95, p99, max, in milliseconds."""
         return {stage: summarise(values) for stage, values in self.samples.items()}
+
+
+def total_ms(times_ms: Mapping[str, float]) -> float:
+    """The sum of the stages; their parts are in them already."""
+    return sum(value for stage, value in times_ms.items() if PART not in stage)
 
 
 def summarise(values_ms: Iterable[float]) -> dict[str, float]:

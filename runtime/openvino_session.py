@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ CPU_OPTIONS = {"ENABLE_CPU_PINNING": False}
 
 class OpenVinoSession:
     """One of our ONNX files, opened; the file's own metadata tells classes and size."""
+
+    parts_ms: Mapping[str, float] = {}
 
     def __init__(self, path: Path, threads: int | None = None, device: str = "CPU") -> None:
         """`threads` None: as many as there are cores. Raises ModelError if the file is not such a graph.

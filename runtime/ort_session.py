@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ ERRORS_ONLY = 3  # of onnxruntime's log: what matters to the user comes as an ex
 
 class OrtSession:
     """One of our ONNX files, opened; the file's own metadata tells classes and size."""
+
+    parts_ms: Mapping[str, float] = {}
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         """`threads` None: as many as there are cores. Raises ModelError if the file is not such a graph."""

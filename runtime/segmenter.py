@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_edge.images import fit_frame, restore_mask
+from runtime.latency import PART
 from runtime.session import Session
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """A mask (H, W) uint8 of the frame's size, and what each step took in milliseconds."""
+    """A mask (H, W) uint8 of the frame's size, and what each step took in milliseconds, `infer` with its parts."""
 
     mask: NDArray[np.uint8]
     times_ms: dict[str, float]
@@ -34,8 +35,9 @@ class Segmenter:
         inferred = perf_counter()
         mask = restore_mask(small, (frame.shape[0], frame.shape[1]))
         restored = perf_counter()
-        steps = {"resize": resized - started, "infer": inferred - resized, "restore": restored - inferred}
-        return Segmentation(mask, {name: 1e3 * seconds for name, seconds in steps.items()})
+        parts = {f"infer{PART}{name}": value for name, value in self.session.parts_ms.items()}
+        times = {"resize": 1e3 * (resized - started), "infer": 1e3 * (inferred - resized), **parts}
+        return Segmentation(mask, {**times, "restore": 1e3 * (restored - inferred)})
 
     def segment(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The mask alone."""

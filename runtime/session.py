@@ -6,7 +6,7 @@ An engine's library is imported only when its session is opened; torch and onnx 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,7 @@ class Session(Protocol):
 
     facts: ModelFacts
     device: str  # what computes, for reports: library, version, processor, threads
+    parts_ms: Mapping[str, float]  # of the last infer, by the device's own clock; empty where the engine tells none
 
     def infer(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A frame (H, W, 3) BGR uint8 of `facts.size_hw` to its mask (H, W) uint8, which the caller owns."""
@@ -51,6 +52,7 @@ class FakeSession:
     """A session that is any function, for tests and for measuring everything but the model."""
 
     device = "a function"
+    parts_ms: Mapping[str, float] = {}
 
     def __init__(
         self, infer: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], labels: LabelSet, size_hw: tuple[int, int]

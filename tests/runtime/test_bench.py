@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 
 import numpy as np
 import pytest
 
 import runtime.bench
 from fcn_edge.datasets.synthetic import STREET_LABELS
-from runtime.bench import BenchConfig, bench, interleaved, machine
+from runtime.bench import BenchConfig, bench, interleaved
 from runtime.segmenter import Segmenter
 from runtime.session import FakeSession
 
@@ -54,12 +53,6 @@ def test_figures_name_the_conditions_and_are_json() -> None:
     assert (figures["frame_hw"], figures["model_hw"]) == ([8, 9], [4, 6])
     assert (figures["precision"], figures["device"]) == ("none", "a function")
     assert figures["fps"] > 0
-
-
-def test_the_machine_is_described_by_what_this_process_may_use() -> None:
-    described = machine()
-    assert described["cores"] == len(os.sched_getaffinity(0))
-    assert described["processor"] and described["system"] and described["python"]
 
 
 FRAME = np.zeros((*SIZE_HW, 3), np.uint8)
