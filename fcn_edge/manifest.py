@@ -66,9 +66,9 @@ class BundleFile:
     scores: dict[str, Any]
     scored_on: str = ""  # library and version
     proxy: bool = False  # scored by a stand-in for the engine that will serve it
-    proved_on: tuple[str, ...] = ()  # names of the engines (`runtime.session.ENGINES`) on which it held the budget
     float_layers: tuple[str, ...] = ()  # layers kept in float32
     calibration: dict[str, Any] = field(default_factory=dict)  # of INT8: method and number of pictures
+    proved_on: tuple[str, ...] = ()  # names of the engines (`runtime.session.ENGINES`) on which it held the budget
 
 
 @dataclass(frozen=True)
