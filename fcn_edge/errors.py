@@ -57,3 +57,9 @@ def first_line(error: BaseException) -> str:
     """The first line of a foreign exception, for the `found` part of our message."""
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
+
+
+def printable(text: str, most: int = 200) -> str:
+    """Words of a file, which are anybody's: without what a terminal would obey, and cut to `most` letters."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:most])
+    return shown if len(text) <= most else f"{shown}..."
