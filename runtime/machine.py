@@ -1,4 +1,4 @@
-"""The machine that figures must be read with: processor, system, Python. (Its GPU: `cuda_driver`.)"""
+"""The machine that figures must be read with: processor, memory, board, system, Python. (Its GPU: `gpu_state`.)"""
 
 from __future__ import annotations
 
@@ -7,26 +7,83 @@ import platform
 from pathlib import Path
 from typing import Any
 
-# What decides how fast a CPU multiplies small numbers, by Linux's names (x86, then ARM).
-CPU_FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
+from runtime.system_files import number_of, text_of
+
+# What decides how fast a CPU multiplies small numbers: by Linux's names in /proc/cpuinfo, and as people know it.
+CPU_FEATURES = {
+    "avx2": "AVX2",
+    "avx_vnni": "AVX-VNNI",
+    "avx512f": "AVX512",
+    "avx512_vnni": "AVX512-VNNI",
+    "avx512_bf16": "AVX512-BF16",
+    "amx_int8": "AMX-INT8",
+    "amx_bf16": "AMX-BF16",
+    "asimddp": "NEON dot product",
+    "i8mm": "I8MM",
+}
+
+# ARM's cores carry numbers, not names: (implementer, part), from its technical reference manuals.
+ARM_CORES = {
+    ("0x41", "0xd03"): "Cortex-A53",
+    ("0x41", "0xd07"): "Cortex-A57",
+    ("0x41", "0xd08"): "Cortex-A72",
+    ("0x41", "0xd0b"): "Cortex-A76",
+    ("0x41", "0xd0c"): "Neoverse N1",
+    ("0x41", "0xd40"): "Neoverse V1",
+    ("0x41", "0xd42"): "Cortex-A78AE",  # Jetson Orin
+    ("0x41", "0xd49"): "Neoverse N2",
+    ("0x41", "0xd4f"): "Neoverse V2",
+    ("0x41", "0xd83"): "Neoverse V3AE",  # Jetson Thor
+    ("0x4e", "0x004"): "NVIDIA Carmel",  # Jetson Xavier
+}
+
+# Files that only containers have: Docker's, Podman's, systemd's.
+CONTAINER_MARKS = (".dockerenv", "run/.containerenv", "run/systemd/container")
 
 
-def machine() -> dict[str, Any]:
-    """What figures must be read with: processor, its features, the cores this process may use, system, Python."""
-    features = _cpu_line("flags", "Features").split()
+def machine(root: Path = Path("/")) -> dict[str, Any]:
+    """What figures must be read with; `board` is None where no firmware names one, as on a PC.
+
+    `cores` are those this process may use, `memory_bytes` what it may fill. Files are read below `root`.
+    """
+    cpu = _first_core(text_of(root / "proc/cpuinfo") or "")
+    flags = cpu.get("flags", cpu.get("Features", "")).split()
     return {
-        "processor": _cpu_line("model name", "Model") or platform.processor() or platform.machine(),
-        "features": [name for name in CPU_FEATURES if name in features],
+        "processor": _processor(cpu),
+        "features": [name for flag, name in CPU_FEATURES.items() if flag in flags],
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_bytes": _memory_bytes(root),
+        "board": text_of(root / "proc/device-tree/model") or None,
+        "container": any((root / mark).exists() for mark in CONTAINER_MARKS),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
 
 
-def _cpu_line(*keys: str) -> str:
-    """The first line of /proc/cpuinfo that starts with one of `keys`, without its key; empty where there is none."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(keys)), "")
+def _first_core(cpuinfo: str) -> dict[str, str]:
+    """Each key's first value."""
+    facts: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        key, colon, value = line.partition(":")
+        if colon:
+            facts.setdefault(key.strip(), value.strip())
+    return facts
+
+
+def _processor(cpu: dict[str, str]) -> str:
+    if "CPU part" in cpu:  # an ARM, whose "model name", if any, is but the architecture's
+        implementer, part = cpu.get("CPU implementer", "?"), cpu["CPU part"]
+        return ARM_CORES.get((implementer, part), f"ARM core {implementer}:{part}")
+    return cpu.get("model name") or platform.processor() or platform.machine()
+
+
+def _memory_bytes(root: Path) -> int | None:
+    """The machine's, or less where a container may take less."""
+    lines = (text_of(root / "proc/meminfo") or "").splitlines()
+    total_kb = next((line.split()[1] for line in lines if line.startswith("MemTotal:") and line.endswith("kB")), "")
+    limits = [
+        int(total_kb) * 1024 if total_kb.isdecimal() else None,
+        number_of(root / "sys/fs/cgroup/memory.max"),
+        number_of(root / "sys/fs/cgroup/memory/memory.limit_in_bytes"),
+    ]
+    return min((limit for limit in limits if limit), default=None)
