@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import shlex
 import stat
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -73,6 +74,13 @@ def engine_path(bundle: Path, precision: str) -> Path:
     return bundle / f"model.{precision}{ENGINE_SUFFIX}"
 
 
+def build_command(engine: Path) -> str:
+    """What to type to have an engine built again here."""
+    precision = engine.name.removeprefix("model.").removesuffix(ENGINE_SUFFIX)
+    choice = f" --precision {shlex.quote(precision)}" if engine == engine_path(engine.parent, precision) else ""
+    return f"fcn-edge build {shlex.quote(str(engine.parent))}{choice}"
+
+
 class Sidecar(NamedTuple):
     """What stands beside an engine, and whether it is as `write_engine_facts` left it."""
 
@@ -128,7 +136,7 @@ def edited(engine: Path) -> ModelError:
 
 def _refusal(engine: Path, found: str) -> ModelError:
     wanted = f"{sidecar_of(engine).name} as `fcn-edge build` wrote it"
-    return ModelError(f"{engine}: wanted {wanted}, found {found}; build the engine again")
+    return ModelError(f"{engine}: wanted {wanted}, found {found}; build it again with `{build_command(engine)}`")
 
 
 def _digest(content: dict[str, Any]) -> str:
