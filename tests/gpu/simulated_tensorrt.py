@@ -54,9 +54,10 @@ class Simulated(Behaviour):
     _world: Simulation
 
     def _tell(self, logger: Any, text: str, code: int = 4, kind: str = "Internal Error") -> None:
-        """Log an error as the real library does; 8.x counts the code first."""
-        old, new = f"{code}: [simulated] Error Code {code}: {kind} ({text})", f"Error Code {code}: {kind} ({text})"
-        logger.log(self._world.real.ILogger.ERROR, old if self._world.major == 8 else f"[simulated] {new}")
+        """Log an error in the library's form, through the real bindings into the logger's own method."""
+        told = f"[simulated] Error Code {code}: {kind} ({text})"
+        ilogger = self._world.real.ILogger
+        ilogger.log(logger, ilogger.ERROR, f"{code}: {told}" if self._world.major == 8 else told)
 
 
 class Builder(Simulated):
@@ -210,22 +211,20 @@ class IBuilderConfig(Simulated):
         return str(self.profiling_verbosity.name)
 
     def _progress(self, phases: list[str], layers: int) -> bool:
-        """Drive the progress monitor, if there is one; False where it asks to stop."""
-        monitor = self.progress_monitor
-        if monitor is None:
+        """Drive the progress monitor, if there is one, through the real bindings; False where it asks to stop."""
+        if self.progress_monitor is None:
             return True
-        monitor.phase_start("Building Engine", None, len(phases))
-        goes_on = all(
-            self._phase(monitor, phase, layers) and monitor.step_complete("Building Engine", step)
-            for step, phase in enumerate(phases)
+        return self._phase(
+            "Building Engine", None, len(phases), lambda step: self._phase(phases[step], "Building Engine", layers)
         )
-        monitor.phase_finish("Building Engine")
-        return goes_on
 
-    def _phase(self, monitor: Any, phase: str, steps: int) -> bool:
-        monitor.phase_start(phase, "Building Engine", steps)
-        goes_on = all(monitor.step_complete(phase, step) for step in range(steps))
-        monitor.phase_finish(phase)
+    def _phase(
+        self, name: str, parent: str | None, steps: int, work: Callable[[int], bool] = lambda step: True
+    ) -> bool:
+        real, monitor = self._world.real.IProgressMonitor, self.progress_monitor
+        real.phase_start(monitor, name, parent, steps)
+        goes_on = all(work(step) and real.step_complete(monitor, name, step) for step in range(steps))
+        real.phase_finish(monitor, name)
         return goes_on
 
 
