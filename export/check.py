@@ -1,52 +1,62 @@
-"""`fcn-edge check`: whether files will do where they are going, told before they go. Nothing is run.
+"""`fcn-edge check`: whether files will do where they are going, told before they go. Nothing is run or opened.
 
-An ONNX file is read against TensorRT's rules (`graph_rules`); of a bundle, every file that is for TensorRT.
+An ONNX file is held against TensorRT's rules (`graph_rules`), an engine against its sidecar and this machine
+(`runtime.preflight`), and of a bundle all that is for TensorRT. Engines need neither onnx nor a GPU to be checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcn_edge.errors import ModelError, first_line
+from export.checked import RULES, Checked, CheckedGraph, CheckGraph, checked_engine, checked_graph
+from fcn_edge.errors import ModelError, UsageError
 from fcn_edge.files import json_text
+from fcn_edge.manifest import MANIFEST, Manifest, read_manifest
 from fcn_edge.progress import say
-from fcn_edge.report import print_table
-
-if TYPE_CHECKING:
-    from export.onnx_graph import Finding
+from runtime.engine_facts import ENGINE_SUFFIX
 
 FOR_TENSORRT = ("model.fp32.onnx", "model.fp16.onnx", "model.int8.onnx")
 FOR_CPUS = "model.int8-cpu.onnx"
 
-RULES = "TensorRT's rules from 8.5 to 11.4"
+INSTALL = "install it: pip install 'fcn-edge[export]'"
 
 
 @click.command("check", epilog="Example: fcn-edge check bundle/model.int8.onnx")
 @click.argument("model", type=click.Path(path_type=Path))
+@click.option("--trust-engine", is_flag=True, help="Take an engine whoever wrote it and whatever its digests say.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-def check_command(model: Path, as_json: bool) -> None:
-    """Check MODEL (an ONNX file or a bundle) against TensorRT's rules from 8.5 to 11.4. No GPU is needed.
+def check_command(model: Path, trust_engine: bool, as_json: bool) -> None:
+    """Check MODEL, which is an ONNX file, an engine or a bundle, without opening it.
 
-    Every breach is told with its node and what would mend it; with any, the exit code is 4.
+    An ONNX file is held against TensorRT's rules from 8.5 to 11.4: every breach is told with its node and what would
+    mend it. An engine is held against its sidecar and this machine: what was built where, and what is here. No GPU is
+    needed to be told. With any refusal the exit code is 4.
     """
-    found = {path: CHECKS[path.suffix](path) for path in _files_of(model)}
+    paths, manifest = _files_of(model), _manifest_of(model)
+    files = [_checked(path, manifest, trust_engine) for path in paths]
     if as_json:
-        click.echo(json_text(_as_json(model, found)))
+        told = {"model": str(model), "passed": not any(file.error for file in files)}
+        click.echo(json_text({**told, "files": [file.to_json() for file in files]}))
     else:
-        for path, findings in found.items():
-            _show(path, findings)
-    _refuse_breaches(model, found)
+        for file in files:
+            file.show()
+    _end(model, files)
 
 
 def _files_of(model: Path) -> list[Path]:
     """The files to check: one, or those of a bundle that are for TensorRT."""
     if not model.is_dir():
-        return [_require_file(model)]
+        if model.suffix not in (".onnx", ENGINE_SUFFIX) and model.exists():
+            found = f"a {model.suffix or 'nameless'} file"
+            raise ModelError(
+                f"{model}: wanted a bundle, an ONNX file or an engine, found {found}; see `fcn-edge export`"
+            )
+        return [model]
     files = [model / name for name in FOR_TENSORRT if (model / name).is_file()]
+    files += sorted(path for path in model.iterdir() if path.suffix == ENGINE_SUFFIX)
     if not files:
         raise ModelError(f"{model}: wanted a bundle, found no {' or '.join(FOR_TENSORRT)} in it; see `fcn-edge export`")
     if (model / FOR_CPUS).is_file():
@@ -54,64 +64,38 @@ def _files_of(model: Path) -> list[Path]:
     return files
 
 
-def _require_file(path: Path) -> Path:
-    if not path.is_file():
-        raise ModelError(f"wanted a model, found nothing at {path}; check the path")
-    if path.suffix not in CHECKS:
-        raise ModelError(
-            f"{path}: wanted a bundle or an ONNX file, found a {path.suffix or 'nameless'} file; see `fcn-edge export`"
-        )
-    return path
+def _manifest_of(model: Path) -> Manifest | None:
+    """Of the bundle, or of the one that an engine lies in; None where it lies in none."""
+    folder = model.parent if model.suffix == ENGINE_SUFFIX and not model.is_dir() else model
+    return read_manifest(folder) if (folder / MANIFEST).is_file() else None
 
 
-def _graph_findings(path: Path) -> list[Finding]:
-    """Breaches of TensorRT's rules; raises ModelError if the file holds no graph."""
-    import onnx
+def _checked(path: Path, manifest: Manifest | None, trust: bool) -> Checked:
+    onnx = path.with_suffix(".onnx").name
+    sha256 = next((file.sha256 for file in manifest.files if file.name == onnx), None) if manifest else None
+    if path.suffix == ENGINE_SUFFIX:
+        return checked_engine(path, sha256, trust=trust)
+    return checked_graph(path, sha256, _rules())
 
-    from export.graph_rules import check_graph
 
+def _rules() -> CheckGraph | None:
+    """None where the package onnx is missing, as on a device."""
     try:
-        model = onnx.load_model(path, format="protobuf", load_external_data=False)
-    except Exception as error:  # protobuf's share no base with ours or with Python's
-        raise _no_onnx(path, first_line(error)) from None
-    if not model.graph.node:
-        raise _no_onnx(path, "no graph in it")
-    return check_graph(model)
+        from export.graph_rules import check_graph
+    except ModuleNotFoundError as error:
+        if error.name != "onnx":
+            raise
+        return None
+    return check_graph
 
 
-def _no_onnx(path: Path, found: str) -> ModelError:
-    return ModelError(f"{path}: wanted an ONNX file, found: {found}; export it again")
-
-
-# By suffix: what checks a file of this kind.
-CHECKS: dict[str, Callable[[Path], list[Finding]]] = {".onnx": _graph_findings}
-
-
-def _show(path: Path, findings: list[Finding]) -> None:
-    if not findings:
-        click.echo(f"{path}: follows {RULES}")
-        return
-    rows = [[finding.node, finding.found, finding.fix] for finding in findings]
-    print_table(f"{path}: {_count(findings)} of {RULES}", [["node", "found", "fix"], *rows])
-
-
-def _as_json(model: Path, found: Mapping[Path, list[Finding]]) -> dict[str, Any]:
-    files = [
-        {"file": path.name, "findings": [finding.to_json() for finding in findings]} for path, findings in found.items()
-    ]
-    return {"model": str(model), "passed": not any(found.values()), "files": files}
-
-
-def _refuse_breaches(model: Path, found: Mapping[Path, list[Finding]]) -> None:
-    breaches = [(path, finding) for path, findings in found.items() for finding in findings]
-    if not breaches:
-        return
-    path, first = breaches[0]
-    where = f"{path.name}, {first.node}" if path != model else first.node
-    raise ModelError(
-        f"{model}: wanted a graph by {RULES}, found {_count(breaches)} (first: {where}: {first.found}); {first.fix}"
-    )
-
-
-def _count(breaches: list[Any]) -> str:
-    return f"{len(breaches)} {'breach' if len(breaches) == 1 else 'breaches'}"
+def _end(model: Path, files: Sequence[Checked]) -> None:
+    """With the first refusal, or with what was not looked at."""
+    error = next((file.error for file in files if file.error), None)
+    if error:
+        raise error
+    if any(isinstance(file, CheckedGraph) and file.findings is None for file in files):
+        wanted = f"{model}: wanted the package onnx to hold it against {RULES}, found none"
+        if len(files) == 1:
+            raise UsageError(f"{wanted}; {INSTALL}")
+        say(f"{wanted}, so its ONNX files were not; {INSTALL}")

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from fcn_edge import __version__
-from fcn_edge.errors import FcnEdgeError, OutputError, SourceError, UsageError, first_line
+from fcn_edge.errors import FcnEdgeError, OutputError, SourceError, UsageError, first_line, printable
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ VERBS = {
     "eval": Verb("export.cli", "export", "Score a checkpoint, ONNX file or bundle on labelled pictures."),
     "calibration": Verb("calibration.cli", "export", "Choose the pictures for INT8 ranges, and inspect them."),
     "export": Verb("export.cli", "export", "Turn a checkpoint into a bundle of scored ONNX files."),
-    "check": Verb("export.check", "export", "Check an ONNX file or a bundle against TensorRT's rules."),
+    "check": Verb("export.check", "desktop", "Tell whether an ONNX file, engine or bundle will do here."),
     "run": Verb("runtime.cli", "desktop", "Segment a video, pictures or a camera."),
     "bench": Verb("runtime.cli", "desktop", "Measure a model's latency on this machine."),
     "demo": Verb("export.demo", "train,export", "Train, export, run and measure on data that it makes itself."),
@@ -130,7 +130,8 @@ def _no_output(found: str) -> int:
 
 
 def _told(message: str, code: int) -> int:
-    print(f"fcn-edge: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    line = printable(" ".join(message.split()), most=4000)  # it may hold names that a file or a folder gave
+    print(f"fcn-edge: {line}", file=sys.stderr, flush=True)
     return code
 
 

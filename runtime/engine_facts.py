@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar, get_origin, get_type_hints
 
 from fcn_edge.errors import ModelError, printable
 from fcn_edge.files import json_text, whole_file
-from fcn_edge.manifest import SCHEMA_VERSION, ModelFacts
+from fcn_edge.manifest import MANIFEST, SCHEMA_VERSION, ModelFacts
 
 ENGINE_SUFFIX = ".engine"
 DIGEST = "sha256_of_the_rest"  # of the sidecar itself: an edit shows (no secret is in it, so it proves no origin)
@@ -75,10 +75,11 @@ def engine_path(bundle: Path, precision: str) -> Path:
 
 
 def build_command(engine: Path) -> str:
-    """What to type to have an engine built again here."""
+    """What to type to have an engine built again here: of a bundle, or of the ONNX file that goes by its name."""
     precision = engine.name.removeprefix("model.").removesuffix(ENGINE_SUFFIX)
-    choice = f" --precision {shlex.quote(precision)}" if engine == engine_path(engine.parent, precision) else ""
-    return f"fcn-edge build {shlex.quote(str(engine.parent))}{choice}"
+    if engine == engine_path(engine.parent, precision) and (engine.parent / MANIFEST).exists():
+        return f"fcn-edge build {shlex.quote(str(engine.parent))} --precision {shlex.quote(precision)}"
+    return f"fcn-edge build {shlex.quote(str(engine.with_suffix('.onnx')))}"
 
 
 class Sidecar(NamedTuple):

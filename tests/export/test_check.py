@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from export.check import RULES
+from export.checked import RULES
 from fcn_edge.__main__ import main
 from tests.conftest import assert_refused, run_fcn_edge
 from tests.export.small_graphs import find, float_graph, quantised_graph
@@ -79,7 +79,8 @@ def test_json_tells_every_finding_and_the_exit_code_stays(broken: Path, capsys: 
 def test_json_of_a_good_file_says_so(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(good), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told == {"model": str(good), "passed": True, "files": [{"file": "good.onnx", "findings": []}]}
+    file = {"file": "good.onnx", "refused": None, "findings": []}
+    assert told == {"model": str(good), "passed": True, "files": [file]}
 
 
 def test_of_a_bundle_each_file_for_tensorrt_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +93,7 @@ def test_of_a_bundle_each_file_for_tensorrt_is_checked(tmp_path: Path, capsys: p
     assert f"{tmp_path / 'model.int8.onnx'}: 2 breaches" in out and "int8-cpu" not in out
     aside, refusal = err.splitlines()
     assert aside.startswith("model.int8-cpu.onnx left out")
-    assert f"{tmp_path}: wanted" in refusal and "found 2 breaches (first: model.int8.onnx, ir_version:" in refusal
+    assert f"{tmp_path / 'model.int8.onnx'}: wanted" in refusal and "found 2 breaches (first: ir_version:" in refusal
 
 
 def test_a_bundle_of_good_files_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +129,9 @@ def test_without_onnx_the_extra_is_named(good: Path) -> None:
         ("nameless", ["found a nameless file"]),
         ("folder", ["found no model.fp32.onnx"]),
         ("folder.onnx", ["found no model.fp32.onnx"]),
-        ("empty.onnx", ["no graph in it"]),
+        ("empty.onnx", ["found: 0 bytes"]),
+        ("nothing.engine", ["found nothing", "check the path"]),
+        ("empty.engine", ["found 0 bytes", "fcn-edge build"]),
         ("text.onnx", ["wanted an ONNX file"]),
     ],
 )
@@ -139,7 +142,8 @@ def test_what_is_no_model_is_one_line(
         (tmp_path / folder).mkdir()
     for file in ("notes.txt", "nameless", "text.onnx"):
         (tmp_path / file).write_text("not a model, but words")
-    (tmp_path / "empty.onnx").touch()
+    for file in ("empty.onnx", "empty.engine"):
+        (tmp_path / file).touch()
     assert main(["check", str(tmp_path / name)]) == 4
     out, err = capsys.readouterr()
     assert out == ""

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from fcn_edge.errors import ModelError
+from fcn_edge.manifest import MANIFEST
 from runtime import engine_fit, engine_origin, preflight
 from runtime.conditions import OTHER, REFUSED, TRUSTED, UNKNOWN
 from runtime.cuda_driver import Gpu, NoGpu
@@ -48,6 +49,7 @@ def become(monkeypatch: pytest.MonkeyPatch, **here: Any) -> None:
 @pytest.fixture
 def engine(tmp_path: Path) -> Path:
     (tmp_path / "my bundle").mkdir()
+    (tmp_path / "my bundle" / MANIFEST).touch()
     return write_engine(tmp_path / "my bundle")
 
 
@@ -366,7 +368,10 @@ def test_a_sidecar_with_words_that_steer_a_terminal_is_shown_harmless(
         assert (condition.wanted + condition.found).isprintable()
 
 
-@pytest.mark.parametrize("name", ["drive.engine", "model.engine"])
-def test_an_engine_of_another_name_is_built_again_without_a_precision(name: str, engine: Path) -> None:
+@pytest.mark.parametrize("name", ["drive.engine", "model.engine", "model.int8.engine"])
+def test_outside_of_a_bundle_an_engine_is_built_again_from_the_file_of_its_name(name: str, engine: Path) -> None:
+    (engine.parent / MANIFEST).unlink()
     other = engine.rename(engine.with_name(name))
-    assert f"build it again with `fcn-edge build '{engine.parent}'`" in refusal(other)
+    onnx = other.with_name(name.replace(".engine", ".onnx"))
+    sidecar_of(other).write_text("{}")
+    assert f"build it again with `fcn-edge build '{onnx}'`" in refusal(other)
