@@ -75,13 +75,15 @@ class Driver:
         except AttributeError:
             raise NoGpu(_refusal(f"a driver without {name}")) from None
         if code:
-            raise NoGpu(_refusal(f"{name}: {self._error_name(code)}"))
+            raise NoGpu(_refusal(f"{name}: {error_name(self._library, code)}"))
 
-    def _error_name(self, code: int) -> str:
-        told = ctypes.c_char_p()
-        if getattr(self._library, "cuGetErrorName", lambda *_: 1)(code, ctypes.byref(told)) or not told.value:
-            return f"error {code}"
-        return f"{told.value.decode()} ({code})"
+
+def error_name(library: ctypes.CDLL, code: int) -> str:
+    """The driver's own name for a CUresult and its number."""
+    told = ctypes.c_char_p()
+    if getattr(library, "cuGetErrorName", lambda *_: 1)(code, ctypes.byref(told)) or not told.value:
+        return f"error {code}"
+    return f"{told.value.decode()} ({code})"
 
 
 def _refusal(found: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fcn_edge.errors import ModelError, first_line
 from runtime.cuda_driver import Gpu, find_gpu
-from runtime.engine_facts import EngineTensor
+from runtime.engine_facts import EngineTensor, build_command
 
 # By the names of trt.DataType. (Its own map, trt.nptype, fails in 8.5 with numpy 1.24 and later.)
 NUMPY_NAMES = {
@@ -96,7 +96,7 @@ def engine_from_plan(trt: Any, plan: bytes, where: Path) -> Any:
     if engine is None:
         raise ModelError(
             f"{where}: wanted an engine that TensorRT {trt.__version__} opens, found: {reason_of(log)}; "
-            "build it again here: fcn-edge build"
+            f"build it again here with `{build_command(where)}`"
         )
     return engine
 
