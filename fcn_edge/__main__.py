@@ -37,6 +37,7 @@ VERBS = {
     "check": Verb("export.check", "desktop", "Tell whether an ONNX file, engine or bundle will do here."),
     "run": Verb("runtime.cli", "desktop", "Segment a video, pictures or a camera."),
     "bench": Verb("runtime.cli", "desktop", "Measure a model's latency on this machine."),
+    "doctor": Verb("runtime.doctor.cli", "desktop", "Tell what is here, what will be used and what is missing."),
     "demo": Verb("export.demo", "train,export", "Train, export, run and measure on data that it makes itself."),
 }
 
