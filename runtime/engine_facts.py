@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_origin, get_type_hints
 
-from fcn_edge.errors import ModelError, printable
+from fcn_edge.errors import ModelError, first_line, printable
 from fcn_edge.files import json_text, whole_file
 from fcn_edge.manifest import MANIFEST, SCHEMA_VERSION, ModelFacts
 
@@ -126,8 +126,10 @@ def read_sidecar(engine: Path) -> Sidecar:
         found = "none"
     except OSError as error:
         found = error.strerror or str(error)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        found = printable(str(error) if type(error) is ValueError else repr(error))
+    except KeyError as error:
+        found = f"no {error}"
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        found = first_line(error)
     raise _refusal(engine, found)
 
 
@@ -137,7 +139,9 @@ def edited(engine: Path) -> ModelError:
 
 def _refusal(engine: Path, found: str) -> ModelError:
     wanted = f"{sidecar_of(engine).name} as `fcn-edge build` wrote it"
-    return ModelError(f"{engine}: wanted {wanted}, found {found}; build it again with `{build_command(engine)}`")
+    return ModelError(
+        f"{engine}: wanted {wanted}, found {printable(found)}; build it again with `{build_command(engine)}`"
+    )
 
 
 def _digest(content: dict[str, Any]) -> str:

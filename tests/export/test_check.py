@@ -1,4 +1,4 @@
-"""`fcn-edge check`: what it says and ends with, for files that follow the rules, that break them, or are no ONNX."""
+"""`fcn-edge check`: what it says and ends with, for files that follow the rules, that break them, or are no model."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from hypothesis import strategies as st
 
 from export.checked import RULES
 from fcn_edge.__main__ import main
+from fcn_edge.files import sha256_of
+from fcn_edge.manifest import MANIFEST, BundleFile, Manifest, write_manifest
+from runtime.cuda_driver import NoGpu
+from runtime.engine_facts import sidecar_of
 from tests.conftest import assert_refused, run_fcn_edge
-from tests.export.small_graphs import find, float_graph, quantised_graph
+from tests.export.small_graphs import find, float_graph, node, quantised_graph
 from tests.ground.test_main import WITHOUT, only_line, run_python
+from tests.runtime.small_engines import BUILDER, PLAN, become, engine_facts, write_engine
 
 WHOLE = float_graph().SerializeToString()
 
@@ -149,6 +154,197 @@ def test_what_is_no_model_is_one_line(
     assert out == ""
     for word in [str(tmp_path / name), *words]:
         assert word in only_line(err)
+
+
+# -- ONNX files, before any library reads them --------------------------------------------------------------------
+
+
+def with_external_data(path: Path, location: str) -> Path:
+    model = float_graph()
+    weights = model.graph.initializer[0]
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value=location)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def with_custom_domain(path: Path) -> Path:
+    model = float_graph()
+    model.graph.node.append(node("Strange", "strange", ["conv"], domain="com.example"))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "../secret", "/etc/passwd"])
+def test_external_data_is_refused_with_a_line_of_its_own_and_a_table(
+    location: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(with_external_data(tmp_path / "a.onnx", location))]) == 4
+    out, err = capsys.readouterr()
+    assert "numbers in a second file" in out
+    assert f"found external data ({location}), which is not read" in only_line(err)
+
+
+def test_a_custom_domain_is_refused_with_a_line_of_its_own_and_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(with_custom_domain(tmp_path / "a.onnx")), "--json"]) == 4
+    out, err = capsys.readouterr()
+    assert "found com.example.Strange; export it again without custom domains" in only_line(err)
+    file = json.loads(out)["files"][0]
+    assert f"fcn-edge: {file['refused']}" == only_line(err)
+    assert [finding["rule"] for finding in file["findings"]] == ["domain"]
+
+
+@pytest.mark.parametrize("kind", ["external data", "custom domain", "words"])
+def test_without_onnx_the_outline_still_refuses(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_text("words")
+    if kind == "external data":
+        with_external_data(path, "../secret")
+    elif kind == "custom domain":
+        with_custom_domain(path)
+    assert_refused(run_python(WITHOUT, "onnx", "check", path), 4, str(path), "wanted")
+
+
+def test_of_a_bundle_without_onnx_the_rest_is_checked_and_the_extra_is_named(tmp_path: Path) -> None:
+    onnx.save(float_graph(), tmp_path / "model.fp32.onnx")
+    onnx.save(broken_graph(), tmp_path / "model.int8.onnx")
+    done = run_python(WITHOUT, "onnx", "check", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'model.fp32.onnx'}: is whole and plain\n" + (
+        f"{tmp_path / 'model.int8.onnx'}: is whole and plain\n"
+    )
+    assert "pip install 'fcn-edge[export]'" in done.stderr and len(done.stderr.splitlines()) == 1
+    told = json.loads(run_python(WITHOUT, "onnx", "check", tmp_path, "--json").stdout)
+    assert told["passed"] and {file["findings"] for file in told["files"]} == {None}
+
+
+# -- engines --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An ONNX file, an engine of it and a manifest, on the machine that built them."""
+    become(monkeypatch, **BUILDER)
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    path = folder / "model.int8.onnx"
+    onnx.save(quantised_graph(), path)
+    facts = engine_facts().model
+    file = BundleFile(path.name, "int8", sha256_of(path), path.stat().st_size, {})
+    write_manifest(folder, Manifest(facts.labels, facts.size_hw, (file,), {}))
+    write_engine(folder, onnx_sha256=file.sha256)
+    return folder
+
+
+def test_a_bundle_with_a_good_engine_passes_and_shows_every_condition(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(bundle)]) == 0
+    out, err = capsys.readouterr()
+    assert f"{bundle / 'model.int8.onnx'}: follows {RULES}\n" in out
+    assert f"{bundle / 'model.int8.engine'}: may be served here\n" in out and err == ""
+    for word in ("TensorRT", "10.3.0", "Orin", "8.7", "aarch64", "sha256 of its ONNX", "0644"):
+        assert word in out
+
+
+def test_json_tells_what_was_built_with_what_and_every_condition(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(bundle), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["passed"] and [file["file"] for file in told["files"]] == ["model.int8.onnx", "model.int8.engine"]
+    engine = told["files"][1]
+    assert (engine["precision"], engine["built_with"]["gpu"], engine["refused"]) == ("int8", "Orin", None)
+    assert len(engine["conditions"]) == 13
+    assert all(set(row) == {"what", "wanted", "found", "verdict", "refusal"} for row in engine["conditions"])
+
+
+def test_on_a_machine_without_gpu_all_that_can_be_told_is_told(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    become(monkeypatch, gpu=NoGpu("wanted an NVIDIA GPU, found no NVIDIA driver; see `fcn-edge doctor`"))
+    assert main(["check", str(bundle / "model.int8.engine")]) == 4
+    out, err = capsys.readouterr()
+    for word in ("refused", "10.3.0", "Orin", "8.7", "no GPU", "not asked without a GPU"):
+        assert word in out
+    assert "found no NVIDIA driver" in only_line(err)
+
+
+@pytest.mark.parametrize("named", ["bundle", "engine"])
+def test_an_engine_of_another_model_is_refused_in_a_bundle_and_by_name(
+    named: str, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_engine(bundle)
+    assert main(["check", str(bundle / "model.int8.engine" if named == "engine" else bundle)]) == 4
+    line = only_line(capsys.readouterr().err)
+    assert "found one of another model" in line and f"`fcn-edge build {bundle} --precision int8`" in line
+
+
+def test_an_onnx_file_that_the_manifest_does_not_speak_of_is_refused(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx.save(float_graph(), bundle / "model.int8.onnx")
+    assert main(["check", str(bundle)]) == 4
+    out, err = capsys.readouterr()
+    assert "wanted the file that manifest.json names by its sha256, found another file" in only_line(err)
+    assert "model.int8.engine: may be served here" in out
+
+
+def test_trust_forgives_a_swapped_plan_but_no_other_machine(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = bundle / "model.int8.engine"
+    engine.write_bytes(PLAN + b"more")
+    assert main(["check", str(engine)]) == 4
+    assert "--trust-engine" in only_line(capsys.readouterr().err)
+    assert main(["check", str(engine), "--trust-engine"]) == 0
+    assert "trusted" in capsys.readouterr().out
+    become(monkeypatch, tensorrt="11.4.0.106")
+    assert main(["check", str(engine), "--trust-engine"]) == 4
+    assert "wanted an engine for TensorRT 11.4.0.106" in only_line(capsys.readouterr().err)
+
+
+def test_an_engine_without_sidecar_is_refused_with_what_its_plan_tells(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sidecar_of(bundle / "model.int8.engine").unlink()
+    assert main(["check", str(bundle)]) == 4
+    out, err = capsys.readouterr()
+    assert "10.3.0.26 (by its plan)" in out and "found none" in only_line(err)
+
+
+def test_a_bundle_of_engines_alone_is_one(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (bundle / "model.int8.onnx").unlink()
+    assert main(["check", str(bundle)]) == 0
+    assert "follows" not in capsys.readouterr().out
+
+
+def test_a_broken_manifest_is_refused(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (bundle / MANIFEST).write_text("{}")
+    for model in (bundle, bundle / "model.int8.engine"):
+        assert main(["check", str(model)]) == 4
+        assert "wanted the manifest of a bundle" in only_line(capsys.readouterr().err)
+
+
+def test_engines_are_checked_where_neither_onnx_nor_onnxruntime_is_installed(tmp_path: Path) -> None:
+    engine = write_engine(tmp_path)
+    script = "import sys\nsys.modules['onnxruntime'] = sys.modules['torch'] = None\n" + WITHOUT
+    done = run_python(script, "onnx", "check", engine)
+    assert_refused(done, 4, "wanted")
+    assert "model.int8.engine: refused" in done.stdout and "Orin" in done.stdout
+
+
+def test_a_file_name_that_steers_a_terminal_is_shown_harmless(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (bundle / "a\x1b[2J.engine").write_bytes(b"x")
+    assert main(["check", str(bundle)]) == 4
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err and "a?[2J.engine" in only_line(err)
+
+
+# -- whatever the bytes ---------------------------------------------------------------------------------------------
 
 
 def test_a_file_that_may_not_be_read_is_one_line(

@@ -6,16 +6,38 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from fcn_edge.files import sha256_of
 from fcn_edge.labels import LabelSet
 from fcn_edge.manifest import ModelFacts
+from runtime import engine_fit
+from runtime.cuda_driver import Gpu
 from runtime.engine_facts import BuiltWith, EngineFacts, EngineTensor, engine_path, sidecar_of, write_engine_facts
 
 PLAN = b"ftrt" + bytes(20) + bytes([10, 3, 0, 26]) + b"the rest of a plan" * 9
 ONNX_SHA256 = "0" * 64
 BUILT_WITH = BuiltWith("10.3.0", "Orin", "8.7", True, "12.6", "aarch64", "0.1.0")
+BUILDER = {"gpu": Gpu("Orin", "8.7", True, 8 << 30, "12.6"), "tensorrt": "10.3.0", "machine": "aarch64"}
+
+
+def become(monkeypatch: pytest.MonkeyPatch, **here: Any) -> None:
+    """Let the preflight find this `gpu`, `tensorrt` and `machine`; an exception is raised instead."""
+
+    def found(what: Any) -> Any:
+        if isinstance(what, Exception):
+            raise what
+        return what
+
+    if "gpu" in here:
+        monkeypatch.setattr(engine_fit, "find_gpu", lambda: found(here["gpu"]))
+    if "tensorrt" in here:
+        monkeypatch.setattr(engine_fit, "load_tensorrt", lambda: SimpleNamespace(__version__=found(here["tensorrt"])))
+    if "machine" in here:
+        monkeypatch.setattr(engine_fit.platform, "machine", lambda: here["machine"])
 
 
 def engine_facts(**changed: Any) -> EngineFacts:

@@ -9,41 +9,35 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from fcn_edge.errors import ModelError
 from fcn_edge.manifest import MANIFEST
-from runtime import engine_fit, engine_origin, preflight
+from runtime import engine_origin, preflight
 from runtime.conditions import OTHER, REFUSED, TRUSTED, UNKNOWN
 from runtime.cuda_driver import Gpu, NoGpu
 from runtime.engine_facts import sidecar_of
 from runtime.preflight import Preflight, require_servable
-from tests.runtime.small_engines import BUILT_WITH, ONNX_SHA256, PLAN, edit_sidecar, engine_facts, write_engine
+from tests.runtime.small_engines import (
+    BUILDER,
+    BUILT_WITH,
+    ONNX_SHA256,
+    PLAN,
+    become,
+    edit_sidecar,
+    engine_facts,
+    write_engine,
+)
 
-HERE = Gpu("Orin", "8.7", True, 8 << 30, "12.6")
+HERE: Gpu = BUILDER["gpu"]  # type: ignore[assignment]
 
 
 @pytest.fixture(autouse=True)
 def the_machine_that_built_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that wants another says so."""
-    become(monkeypatch, gpu=HERE, tensorrt="10.3.0", machine="aarch64")
-
-
-def become(monkeypatch: pytest.MonkeyPatch, **here: Any) -> None:
-    def found(what: Any) -> Any:
-        if isinstance(what, Exception):
-            raise what
-        return what
-
-    if "gpu" in here:
-        monkeypatch.setattr(engine_fit, "find_gpu", lambda: found(here["gpu"]))
-    if "tensorrt" in here:
-        monkeypatch.setattr(engine_fit, "load_tensorrt", lambda: SimpleNamespace(__version__=found(here["tensorrt"])))
-    if "machine" in here:
-        monkeypatch.setattr(engine_fit.platform, "machine", lambda: here["machine"])
+    become(monkeypatch, **BUILDER)
 
 
 @pytest.fixture
