@@ -56,7 +56,8 @@ class CudaDevice:
         except (self._driver.Error, DeviceError) as error:
             self.close()
             raise ModelError(
-                f"wanted to open the GPU, found: {first_line(error)}; see `fcn-edge doctor`, or choose another --engine"
+                f"wanted to open the GPU, found: {first_line(error.__cause__ or error)}; see `fcn-edge doctor`, "
+                "or choose another --engine"
             ) from None
 
     def _open(self) -> None:
@@ -103,7 +104,9 @@ class CudaDevice:
 
     def failure(self, found: str) -> DeviceError:
         """The error to raise for what CUDA, or TensorRT on it, failed in."""
-        self.is_broken = True
+        if not self.is_broken:
+            self.is_broken = True
+            keep_for_ever(self)
         return DeviceError(f"wanted the GPU to work, found: {found}; start again, and see dmesg if it comes again")
 
     def exchange(self, shape: tuple[int, ...]) -> Exchange:
@@ -136,7 +139,7 @@ class CudaDevice:
         self._stream.synchronize()
 
     def timed(self, steps: Mapping[str, Callable[[], None]]) -> dict[str, float]:
-        """Let each step fill the stream, wait once for all, and tell what each took: milliseconds of the GPU's clock."""
+        """Let each step fill the stream, wait once for all, and tell what each took in milliseconds of the GPU."""
         self._marks[0].record(self._stream)
         for step, mark in zip(steps.values(), self._marks[1:], strict=False):
             step()
@@ -149,16 +152,13 @@ class CudaDevice:
 
     def close(self) -> None:
         """Give everything back, but nothing of a broken GPU; never raises. What works in the context must be gone."""
-        if self._is_closed:
+        if self.is_broken or self._is_closed or self._context is None:
             return
         self._is_closed = True
-        if not self.is_broken and self._context is not None:
-            try:
-                self._release()
-            except self._driver.Error:
-                self.is_broken = True
-        if self.is_broken:
-            keep_for_ever(self)
+        try:
+            self._release()
+        except self._driver.Error as error:
+            self.failure(first_line(error))
 
     def _release(self) -> None:
         self._context.push()

@@ -32,7 +32,7 @@ class TrtSession:
     def __init__(self, engine: Path, facts: EngineFacts, *, cuda_graph: bool = True) -> None:
         """Raises ModelError (NoGpu among them) if the engine does not run here, or is not from a frame to a mask.
 
-        `cuda_graph`: a run is one launch of a graph. An engine that cannot be captured is served without, which is told.
+        `cuda_graph`: a run is one launch of a graph. An engine that cannot be captured is told, and served without.
         """
         trt = load_tensorrt()
         self.facts = facts.model

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,15 +34,21 @@ NOT_SUPPORTED = 801
 
 
 def gpu_environment(
-    *, pycuda: bool = True, paths: tuple[Path, ...] = (), libraries: tuple[Path, ...] = (), **settings: object
+    *,
+    pycuda: bool = True,
+    defines: tuple[str, ...] = (),
+    paths: tuple[Path, ...] = (),
+    libraries: tuple[Path, ...] = (),
+    **settings: object,
 ) -> dict[str, str]:
     """The environment of a child process with a GPU, and pycuda if wanted, as on a machine that has them.
 
-    `settings` are those of host_cuda.c without their prefix: integrated=1. `paths` and `libraries` come first in
-    PYTHONPATH and LD_LIBRARY_PATH, for TensorRT's.
+    `settings` are those of host_cuda.c without their prefix: integrated=1; `defines` are what it is compiled with.
+    `paths` and `libraries` come first in PYTHONPATH and LD_LIBRARY_PATH, for TensorRT's.
     """
     packages = [pycuda_folder() / "packages"] if pycuda else []
-    driver = driver_folder(names=(pycuda_folder() / "names").read_text().split()) if pycuda else driver_folder()
+    names = (pycuda_folder() / "names").read_text().split() if pycuda else []
+    driver = driver_folder(*defines, names=names)
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, [*paths, *packages, ROOT])),
@@ -50,7 +57,7 @@ def gpu_environment(
     }
 
 
-def driver_folder(*defines: str, names: list[str] | tuple[str, ...] = ()) -> Path:
+def driver_folder(*defines: str, names: Sequence[str] = ()) -> Path:
     """The folder of libcuda.so.1. What of `names` the source lacks is there too, and not supported."""
     stubs = "".join(f"__attribute__((weak)) int {name}(void) {{ return {NOT_SUPPORTED}; }}\n" for name in names)
     told = hashlib.sha256("\n".join([SOURCE.read_text(), stubs, *defines]).encode()).hexdigest()[:12]
