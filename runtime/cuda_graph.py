@@ -29,16 +29,17 @@ class CudaGraph:
             self._library.cuGraphDestroy(graph)  # what will be launched is made of it, and needs it no more
 
     def _captured(self, enqueue: Callable[[], bool]) -> ctypes.c_void_p:
-        graph = ctypes.c_void_p()
+        graph, is_enqueued = ctypes.c_void_p(), False
         self._call("cuStreamBeginCapture_v2", self._stream, THREAD_LOCAL)
         try:
             is_enqueued = enqueue()
         finally:  # or the stream would go on capturing
             code = self._library.cuStreamEndCapture(self._stream, ctypes.byref(graph))
+            if graph and not is_enqueued:
+                self._library.cuGraphDestroy(graph)
         if code:
             raise GraphError(f"cuStreamEndCapture: {error_name(self._library, code)}")
         if not is_enqueued:
-            self._library.cuGraphDestroy(graph)
             raise GraphError("work that could not be enqueued")
         return graph
 
