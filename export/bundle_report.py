@@ -17,7 +17,7 @@ from export.contest import Entry
 from export.exporter import Evidence, ExportPlan, graph_path
 from export.prover import PROXIED
 from export.repair import Step
-from export.score import open_artifact
+from export.score import open_artifact, points
 from export.sensitivity import LayerCost
 from fcn_edge.images import fit_frame
 from fcn_edge.labels import VOID
@@ -112,8 +112,8 @@ def bundle_rows(manifest: Manifest, evidence: Evidence) -> list[list[str]]:
             [
                 f"{file.precision}{' (proxy)' if file.proxy else ''}",
                 _mean_iou(found),
-                _points(found.drop),
-                f"{_points(interval[0])} to {_points(interval[1])}" if interval else "",
+                points(found.drop),
+                f"{points(interval[0])} to {points(interval[1])}" if interval else "",
                 percent(found.agreement),
                 percent(found.boundary_agreement),
                 f"{file.bytes / 1e6:.2f}",
@@ -131,18 +131,13 @@ def _mean_iou(comparison: Comparison) -> str:
     return percent(comparison.scores.mean_iou) if comparison.scores else ""
 
 
-def _points(drop: float | None) -> str:
-    """A fraction of mean IoU as points, without "-0.00"."""
-    return "" if drop is None else f"{round(100 * drop, 2) + 0.0:.2f}"
-
-
 def _score_sections(evidence: Evidence) -> list[Section]:
     scored = {name: found.scores for name, found in comparisons(evidence).items() if found.scores}
     if not scored:
         return []
     drops = {name: proof.comparison.per_class_drop for name, proof in evidence.proofs.items()}
     classes = list(next(iter(drops.values())))
-    lost = [["class", *drops], *([name, *(_points(drop[name]) for drop in drops.values())] for name in classes)]
+    lost = [["class", *drops], *([name, *(points(drop[name]) for drop in drops.values())] for name in classes)]
     return [
         Section("Scores in percent", rows=[["", *scored], *score_rows(scored)]),
         Section("Lost by each class, points of IoU", rows=lost),
@@ -152,7 +147,7 @@ def _score_sections(evidence: Evidence) -> list[Section]:
 def _sensitivity(name: str, costs: Sequence[LayerCost]) -> Section:
     rows = [["layer", "mean IoU lost, points", "pixels changed %", "share of the work %"]]
     for cost in costs:
-        rows.append([cost.layer, _points(cost.drop), percent(cost.disagreement), percent(cost.share)])
+        rows.append([cost.layer, points(cost.drop), percent(cost.disagreement), percent(cost.share)])
     return Section(
         f"What each layer costs {name}", "Each layer alone in the lower precision, the costliest first.", rows
     )
@@ -163,7 +158,7 @@ def _repair(name: str, steps: Sequence[Step]) -> Section:
     for step in steps:
         latency = "" if step.latency is None else f"{step.latency:.2f}x"
         kept = ", ".join(step.kept) or "nothing"
-        rows.append([kept, _points(step.comparison.drop), percent(step.low_share), latency])
+        rows.append([kept, points(step.comparison.drop), percent(step.low_share), latency])
     return Section(f"Repair of {name}", "The costliest layers stay in float until the budget holds.", rows)
 
 

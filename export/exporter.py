@@ -20,12 +20,12 @@ from export.contest import Entry, ceilings_of, contest, judge, set_sizes
 from export.half import LIMIT, out_of_range
 from export.onnx_export import onnx_from_checkpoint
 from export.prover import PRECISIONS, Proof, Prover, Recipe
-from export.repair import Step, holds, repaired
-from export.score import open_artifact
+from export.repair import Step, repaired
+from export.score import holds, open_artifact, require_seen
 from export.sensitivity import LayerCost, ranking
 from fcn_edge import __version__
 from fcn_edge.datasets import Dataset
-from fcn_edge.errors import ModelError, SourceError
+from fcn_edge.errors import ModelError
 from fcn_edge.files import sha256_of
 from fcn_edge.manifest import ModelFacts
 from fcn_edge.progress import say
@@ -109,10 +109,7 @@ class Exporter:
     def _reference(self) -> Answers:
         """The checkpoint's own masks, at the bundle's size."""
         with open_artifact(self.plan.checkpoint_path, size_hw=self.plan.size_hw) as artifact:
-            answers = answer(artifact.segment, self.plan.proving, "scoring the checkpoint")
-        if answers.confusions is not None and not answers.confusions.any():
-            raise SourceError("wanted labelled pictures to prove with, found only void in their masks; name other data")
-        return answers
+            return require_seen(answer(artifact.segment, self.plan.proving, "scoring the checkpoint"))
 
     def _choose_recipes(self) -> None:
         """Ranges are observed once, whatever is made of them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from export.prover import PROXIED, Prover, Recipe
-from export.score import open_artifact
+from export.score import holds, open_artifact
 from export.sensitivity import LayerCost, operation_shares
 from fcn_edge.images import fit_frame
 from fcn_edge.progress import say
@@ -54,11 +54,6 @@ def repaired(
         recipe = replace(recipe, kept=frozenset(best.kept))
         prover.write(recipe, path)
     return recipe, steps
-
-
-def holds(comparison: Comparison, budget: float) -> bool:
-    """Whether a file is within the budget; without labels there is nothing to hold."""
-    return comparison.drop is None or comparison.drop <= budget
 
 
 def _step(prover: Prover, recipe: Recipe, path: Path, shares: dict[str, float], found: Comparison) -> Step:

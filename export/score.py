@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcn_edge.datasets import Dataset
-from fcn_edge.errors import UsageError
+from fcn_edge.errors import SourceError, UsageError
 from fcn_edge.labels import LabelSet
-from fcn_edge.scoring import Segment
+from fcn_edge.scoring import Answers, Comparison, Segment
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
 
@@ -51,3 +51,20 @@ def require_same_classes(labels: LabelSet, dataset: Dataset, model: Path) -> Non
             f"{model}: wanted a model of the {len(dataset.labels)} classes {', '.join(dataset.labels.names)}, "
             f"found {len(labels)} ({', '.join(labels.names)}); use the data it was trained for"
         )
+
+
+def require_seen(answers: Answers) -> Answers:
+    """Raises SourceError for pictures whose labels say nothing: void agrees with everything."""
+    if answers.confusions is not None and not answers.confusions.any():
+        raise SourceError("wanted labelled pictures to prove with, found only void in their masks; name other data")
+    return answers
+
+
+def holds(comparison: Comparison, budget: float) -> bool:
+    """Whether a file is within the budget; without labels there is nothing to hold."""
+    return comparison.drop is None or comparison.drop <= budget
+
+
+def points(drop: float | None) -> str:
+    """A fraction of mean IoU as points, without "-0.00"."""
+    return "" if drop is None else f"{round(100 * drop, 2) + 0.0:.2f}"
