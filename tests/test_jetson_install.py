@@ -24,7 +24,7 @@ IMAGE = {
     "usr/include/python3.10/Python.h": "",
     "usr/bin/g++": "",
     "usr/local/cuda/bin/nvcc": "",
-    "usr/local/cuda/include/cuda.h": "",
+    "usr/local/cuda/include/curand.h": "",
     "usr/lib/python3.10/dist-packages/tensorrt/__init__.py": "",
     "usr/lib/python3.10/dist-packages/cv2/__init__.py": "",
 }
@@ -162,7 +162,7 @@ def test_the_steps_are_done_in_order_even_in_a_folder_with_a_space(tmp_path: Pat
         ("venv --system", 3, "--venv"),
         ("onnxruntime", 4, "PyPI"),
         ("pycuda", 5, "nvcc"),
-        ("doctor", 6, "see above"),
+        ("doctor", 6, "the report above"),
     ],
 )
 def test_the_first_failure_ends_it_with_advice(

@@ -37,9 +37,15 @@ class Answer:
 
 def ask(questions: Mapping[str, Question], limit_s: float) -> dict[str, Answer]:
     """Every question's answer, `limit_s` seconds from now at the latest."""
-    children = {name: _start(question) for name, question in questions.items()}
+    children: dict[str, subprocess.Popen[bytes]] = {}
     deadline = time.monotonic() + limit_s
-    return {name: _answer(child, deadline, limit_s) for name, child in children.items()}
+    try:
+        for name, question in questions.items():
+            children[name] = _start(question)
+        return {name: _answer(child, deadline, limit_s) for name, child in children.items()}
+    finally:
+        for child in children.values():
+            _end(child)
 
 
 def _start(question: Question) -> subprocess.Popen[bytes]:
@@ -62,8 +68,6 @@ def _answer(child: subprocess.Popen[bytes], deadline: float, limit_s: float) -> 
         return Answer(failure=f"no answer within {limit_s:.0f} s")
     except ValueError:  # no JSON, so it did not come to its end
         return Answer(failure=_end_of(child.returncode))
-    finally:
-        _end(child)
 
 
 def _end_of(code: int) -> str:
@@ -74,8 +78,9 @@ def _end_of(code: int) -> str:
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     """One that waits for a broken driver may outlive even this."""
-    with suppress(OSError):
-        os.killpg(child.pid, signal.SIGKILL)
+    if child.poll() is None:  # else its number may be another's by now
+        with suppress(OSError):
+            os.killpg(child.pid, signal.SIGKILL)
     if child.stdout:
         child.stdout.close()
     with suppress(subprocess.TimeoutExpired):

@@ -60,7 +60,7 @@ def about_openvino() -> dict[str, Any]:
 def about_tensorrt() -> dict[str, Any]:
     """Importing it loads its libraries. Its Runtime is left alone: it may crash where there is no driver."""
     tensorrt = import_module("tensorrt")
-    return {"version": tensorrt.__version__, "parser": hasattr(tensorrt, "OnnxParser")}
+    return {"version": tensorrt.__version__}
 
 
 def about_pycuda() -> dict[str, Any]:

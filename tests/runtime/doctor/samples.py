@@ -18,7 +18,7 @@ PACKAGES = {
     "openvino": Answer({"version": "2026.1.0", "devices": {"CPU": "Intel(R) Core(TM) i7"}}),
 }
 ON_NVIDIA = {
-    "tensorrt": Answer({"version": "10.3.0", "parser": True}),
+    "tensorrt": Answer({"version": "10.3.0"}),
     "pycuda": Answer({"version": "2026.1", "cuda": "12.6"}),
 }
 GPU = {
