@@ -14,7 +14,7 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types; 3 and 4 are groups,
 FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
 
 BLOCK = 1 << 14  # bytes of one read: some fields before the next weights
-MOST_FIELDS = 2_000_000  # some 50,000 nodes, and a few seconds
+MOST_FIELDS = 1_000_000  # some 30,000 nodes, where an FCN has some 100; a few seconds
 MOST_TEXT = 1 << 26  # bytes of all names and words together
 
 

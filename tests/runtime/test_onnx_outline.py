@@ -410,8 +410,8 @@ def test_of_half_a_gigabyte_only_some_kilobytes_are_read(tmp_path: Path, monkeyp
 def test_a_file_of_too_many_fields_ends_soon(tmp_path: Path) -> None:
     path = write(tmp_path, b"\x08\x08" * (protobuf_wire.MOST_FIELDS + 1))
     started = time.perf_counter()
-    assert "more than 2000000 fields" in refusal(path)
-    assert time.perf_counter() - started < 60  # 2 s; the machine may be busy
+    assert "more than 1000000 fields" in refusal(path)
+    assert time.perf_counter() - started < 60  # 1 s; the machine may be busy
 
 
 def test_names_beyond_measure_are_not_taken_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
