@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 
 from fcn_edge.datasets.synthetic import STREET_LABELS
-from fcn_edge.errors import OutputError, SourceError
+from fcn_edge.errors import DeviceError, OutputError, SourceError
 from fcn_edge.interrupt import Interrupt
 from runtime.segmenter import Segmenter
 from runtime.session import FakeSession
 from runtime.sinks import Segmented, SinkBase, SinkContext, WindowClosed, open_sink
 from runtime.source import Frame, open_source
 from runtime.stream import run_stream
+from tests.conftest import assert_refused, call_fcn_edge
 from tests.runtime.test_recorder import left_in, levels, record, steps, watch
 from tests.runtime.test_video import damage
 
@@ -163,6 +164,27 @@ def test_a_model_that_raises_at_frame_50_leaves_no_video_and_closes_all(tmp_path
         )
     assert left_in(tmp_path) == []
     assert (witness.seen, witness.end) == (list(range(49)), ["closed"])
+
+
+def test_a_gpu_that_fails_ends_the_command_with_the_code_that_asks_for_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def failing(frame: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        if len(calls) == 3:
+            raise DeviceError("wanted the GPU to work, found: it fell off the bus; start again")
+        return blue(frame)
+
+    session = FakeSession(failing, STREET_LABELS, (24, 32))
+    monkeypatch.setattr("runtime.cli.open_session", lambda *_, **__: session)
+    for index in range(5):
+        assert cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((24, 32, 3), np.uint8))
+    (tmp_path / "out").mkdir()
+    done = call_fcn_edge("run", tmp_path, tmp_path / "out" / "out.mkv", "--model", "any")
+    assert_refused(done, 75, "it fell off the bus")
+    assert len(calls) == 3 and left_in(tmp_path / "out") == []
 
 
 def test_a_source_that_fails_in_the_middle_keeps_what_was_recorded(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""runtime.trt_session in child processes: the real pycuda on the tests' driver, TensorRT simulated on its real bindings.
+"""runtime.trt_session in child processes: the real pycuda on the tests' driver, TensorRT simulated on real bindings.
 
 The stand-ins prove how the interfaces are used, and nothing about a GPU.
 """
