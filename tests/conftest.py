@@ -91,7 +91,8 @@ def lively(network: FCN) -> FCN:
     import torch
 
     generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng([]):
+        torch.manual_seed(1)  # of dropout, which has no generator of its own
         for name, parameter in network.named_parameters():
             if parameter.dim() == 4 and not name.startswith("upscore"):
                 deviation = (2 / parameter[0].numel()) ** 0.5
