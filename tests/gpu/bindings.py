@@ -30,6 +30,9 @@ RELEASES = {
     "11.4.0.106": "tensorrt-cu13-bindings",
 }
 
+# One that has no wheel of bindings, but a full one of 549 MB; tested where FCN_EDGE_PYTHON310 names a CPython 3.10.
+FULL = "8.5.3.1"
+
 LIBRARIES = ("nvinfer", "nvonnxparser", "nvinfer_plugin", "nvparsers")  # the last for 8.x alone
 
 STUB = """
@@ -60,6 +63,7 @@ class Bindings:
     version: str
     packages: Path  # holds the packages tensorrt and tensorrt_bindings
     libraries: Path  # holds the stubs libnvinfer.so.N and so on
+    python: str = sys.executable  # which loads them
 
     @property
     def major(self) -> int:
@@ -68,6 +72,10 @@ class Bindings:
 
 def bindings_of(version: str) -> Bindings:
     """The bindings of this version, fetched and compiled at the first call ever; skips where that cannot be done."""
+    if version == FULL:
+        from tests.gpu.full_library import full_bindings
+
+        return full_bindings()
     python = f"{sys.implementation.cache_tag}-{platform.machine()}"
     source = hashlib.sha256((STUB + FRONT).encode()).hexdigest()[:12]
     folder = asset(f"tensorrt-{version}-{python}-{source}", lambda fresh: _make(fresh, version))
@@ -82,14 +90,14 @@ def _make(folder: Path, version: str) -> None:
     _compile(folder / "libraries", int(version.split(".")[0]))
 
 
-def fetch(requirement: str, packages: Path) -> None:
+def fetch(requirement: str, packages: Path, python: str = sys.executable) -> None:
     """Unpack a wheel from PyPI into the folder, without what it depends on; skips where there is none to be had."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--retries=2", f"--dest={packages}", requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         told = (done.stderr.strip().splitlines() or ["pip told nothing"])[-1]
-        pytest.skip(f"wanted {requirement} from PyPI for this Python ({platform.python_version()}), found: {told}")
+        pytest.skip(f"wanted {requirement} from PyPI for {python}, found: {told}")
     for wheel in packages.glob("*.whl"):
         shutil.unpack_archive(wheel, packages, "zip")
         wheel.unlink()

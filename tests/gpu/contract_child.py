@@ -1,19 +1,20 @@
-"""The child process of the contract tests: `fcn-edge` commands, one after the other, on a simulated TensorRT.
+"""The process behind `contract.Machine`: `fcn-edge` commands, one after the other, on a simulated TensorRT.
 
-    python -m tests.gpu.contract_child STEPS.json RESULTS.json
+    python -m tests.gpu.contract_child
 
-A step is {"argv": [...], "failing_after": N or null}; a result tells its exit code, what it printed, and what it asked
-of TensorRT. torch and onnx are out of the product's reach here, as on a device.
+Each line of standard input is a JSON object {"argv": [...], ...settings of the simulation}; each line of standard
+output tells the command's exit code, what it printed, and what it asked of TensorRT. torch and onnx are out of the
+product's reach, as on a device.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 HIDDEN = ("torch", "onnx", "onnxscript", "lightning")
@@ -39,37 +40,32 @@ def hide_modules() -> None:
     sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 
 
-def main(steps: Path, results: Path) -> None:
-    import tensorrt
-    import tensorrt_bindings
+def main() -> None:
+    from tests.gpu.session_child import simulate
 
-    from tests.gpu.simulated_tensorrt import install
-
-    simulation = install(tensorrt_bindings, tensorrt)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints on its own is no answer
+    simulation = simulate()
     hide_modules()
-    done = [step_done(simulation, **step) for step in json.loads(steps.read_text())]
-    results.write_text(json.dumps(done))
+    for line in sys.stdin:
+        answers.write(json.dumps(done(simulation, **json.loads(line))) + "\n")
+        answers.flush()
 
 
-def step_done(simulation: Any, argv: list[str], failing_after: int | None = None) -> dict[str, Any]:
+def done(simulation: Any, argv: list[str], **settings: Any) -> dict[str, Any]:
     from fcn_edge.__main__ import main as fcn_edge
 
-    simulation.calls.clear()
-    simulation.breaches.clear()
-    simulation.built.clear()
-    simulation.enqueued = simulation.run = 0
-    simulation.failing_after = failing_after
+    simulation.begin(**settings)
     out, err = StringIO(), StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:
             code = fcn_edge(argv)
-        except Exception:  # our bug, or a breach of TensorRT's interface: the door would let it end the process
+        except Exception:  # our bug, or a breach of TensorRT's interface: it would end the process
             code = 1
             traceback.print_exc()
-    told = {name: list(getattr(simulation, name)) for name in ("calls", "breaches", "built")}
-    counts = {"enqueued": simulation.enqueued, "run": simulation.run}
-    return {"argv": argv, "code": code, "out": out.getvalue(), "err": err.getvalue(), **told, **counts}
+    told = {name: getattr(simulation, name) for name in ("calls", "breaches", "built", "enqueued", "run")}
+    return {"returncode": code, "stdout": out.getvalue(), "stderr": err.getvalue(), **told}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -39,15 +39,16 @@ def gpu_environment(
     defines: tuple[str, ...] = (),
     paths: tuple[Path, ...] = (),
     libraries: tuple[Path, ...] = (),
+    python: str = sys.executable,
     **settings: object,
 ) -> dict[str, str]:
     """The environment of a child process with a GPU, and pycuda if wanted, as on a machine that has them.
 
     `settings` are those of host_cuda.c without their prefix: integrated=1; `defines` are what it is compiled with.
-    `paths` and `libraries` come first in PYTHONPATH and LD_LIBRARY_PATH, for TensorRT's.
+    `paths` and `libraries` come first in PYTHONPATH and LD_LIBRARY_PATH, for TensorRT's; `python` is the child's.
     """
-    packages = [pycuda_folder() / "packages"] if pycuda else []
-    names = (pycuda_folder() / "names").read_text().split() if pycuda else []
+    packages = [pycuda_folder(python) / "packages"] if pycuda else []
+    names = (pycuda_folder(python) / "names").read_text().split() if pycuda else []
     driver = driver_folder(*defines, names=names)
     return {
         **os.environ,
@@ -71,16 +72,18 @@ def _compile(folder: Path, stubs: str, defines: tuple[str, ...]) -> None:
     subprocess.run([*command, "-o", str(folder / "libcuda.so.1")], check=True)
 
 
-def pycuda_folder() -> Path:
+def pycuda_folder(python: str = sys.executable) -> Path:
     """`packages` with pycuda in it, and `names`: what it wants of the driver. Compiled at the first call ever."""
-    python = f"{sys.implementation.cache_tag}-{platform.machine()}"
-    return asset(f"{PYCUDA.replace('==', '-')}-{python}", _make_pycuda)
+    told = [python, "-c", "import sys; print(sys.implementation.cache_tag)"]
+    tag = subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip()
+    name = f"{PYCUDA.replace('==', '-')}-{tag}-{platform.machine()}"
+    return asset(name, lambda fresh: _make_pycuda(fresh, python))
 
 
-def _make_pycuda(folder: Path) -> None:
+def _make_pycuda(folder: Path, python: str) -> None:
     """As on a machine with CUDA, but without cuRAND, and without optimisation: a minute of a processor's work."""
     with tempfile.TemporaryDirectory() as work:
-        _compile_pycuda(Path(work))
+        _compile_pycuda(Path(work), python)
         shutil.unpack_archive(next(Path(work).glob("*.whl")), folder / "packages", "zip")
     library = next((folder / "packages" / "pycuda").glob("_driver.*.so"))
     told = subprocess.run(["nm", "-D", "--undefined-only", str(library)], capture_output=True, text=True, check=True)
@@ -88,7 +91,7 @@ def _make_pycuda(folder: Path) -> None:
     (folder / "names").write_text("\n".join(name for name in names if name.startswith("cu")))
 
 
-def _compile_pycuda(work: Path) -> None:
+def _compile_pycuda(work: Path, python: str) -> None:
     """Leaves the wheel in `work`; skips where that cannot be done."""
     for requirement in HEADERS:
         fetch(requirement, work / "headers")
@@ -102,7 +105,7 @@ def _compile_pycuda(work: Path) -> None:
         "LIBRARY_PATH": str(work),
         "CFLAGS": "-O0 -g0",
     }
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command = [python, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--no-binary=pycuda", f"--wheel-dir={work}", PYCUDA]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:

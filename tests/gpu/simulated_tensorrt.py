@@ -12,6 +12,9 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import os
+import signal
+import time
 from collections.abc import Callable
 from functools import cached_property
 from types import ModuleType
@@ -34,10 +37,17 @@ class Simulation(World):
         super().__init__(module)
         self.version = str(module.__version__)
         self.major = int(self.version.split(".")[0])
+        self.begin()
+
+    def begin(self, *, failing_after: int | None = None, interrupted: bool = False) -> None:
+        """Forget what was, before the next command. `failing_after`: as many enqueues succeed; `interrupted`: the user
+        presses Ctrl-C while an engine is built."""
+        self.failing_after, self.interrupted = failing_after, interrupted
+        self.calls.clear()
+        self.breaches.clear()
         self.built: list[dict[str, Any]] = []  # flags, timed layers ... of each build
         self.enqueued = 0  # by execute_async_v3
         self.run = 0  # by the stream, graphs included
-        self.failing_after: int | None = None  # as many enqueues succeed
 
 
 def install(module: ModuleType, front: ModuleType) -> Simulation:
@@ -78,6 +88,9 @@ class Builder(Simulated):
         refusal = network._refusal(config)
         if refusal:
             return self._tell(self.logger, refusal, 3, "API Usage Error")
+        if self._world.interrupted:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
         timed = config._time(graph)
         if not config._progress(["Parsing", "Optimising", "Timing"], len(graph.layers)):
             return self._tell(self.logger, "Build cancelled by the progress monitor")
