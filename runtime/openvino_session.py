@@ -1,4 +1,4 @@
-"""A session on OpenVINO's CPU plugin."""
+"""A session on OpenVINO: its CPU plugin, or its plugin for Intel's GPUs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_edge.errors import ModelError, UsageError, first_line
-from fcn_edge.manifest import METADATA_KEY, ModelFacts
+from runtime.model_file import onnx_facts
+from runtime.openvino_blob import Compiled, kept_or_compiled
 
-METADATA = ["framework", METADATA_KEY]  # where OpenVINO keeps an ONNX file's metadata
-
-# Without the first OpenVINO computes in bf16 wherever the processor can, and a float graph's masks change.
+# Without the first OpenVINO computes in bf16 or half precision wherever the processor can, and a float graph's masks
+# change.
 OPTIONS = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
 
 # Threads tied to cores have to wait for whoever else runs there, and a stream decodes and encodes beside the model.
@@ -28,24 +28,27 @@ class OpenVinoSession:
 
     parts_ms: Mapping[str, float] = {}
 
-    def __init__(self, path: Path, threads: int | None = None, device: str = "CPU") -> None:
+    def __init__(
+        self, path: Path, threads: int | None = None, device: str = "CPU", *, sha256: str | None = None
+    ) -> None:
         """`threads` None: as many as there are cores. Raises ModelError if the file is not such a graph.
 
-        `device` is a name of OpenVINO's; only its CPU takes `threads`. Raises UsageError without the package openvino.
+        `device` is a name of OpenVINO's: CPU, GPU; only its CPU takes `threads`. With the file's `sha256` what the CPU
+        plugin compiles is kept for the next start. Raises UsageError without the package openvino.
         """
+        self.facts = onnx_facts(path)
         openvino = _library()
+        if device != "CPU":  # to ask for all devices takes longer than to open a kept model
+            _require_device(openvino, device, path)
         with _refusing(path):
-            model = _model_from_onnx(openvino, path)
-            metadata = {METADATA_KEY: model.get_rt_info(METADATA).value} if model.has_rt_info(METADATA) else {}
-        self.facts = ModelFacts.from_metadata(metadata, path)
+            self._compiled = _compiled(openvino, path, device, _options(threads, device), sha256)
+        model, version = self._compiled.model, openvino.__version__
         self._require_contract(model, path)
-        with _refusing(path):
-            compiled = openvino.Core().compile_model(model, device, _options(threads, device))
         self._tensor = openvino.Tensor
-        self._request = compiled.create_infer_request()
-        version, precision = openvino.__version__.split("-")[0], compiled.get_property("INFERENCE_PRECISION_HINT")
-        told = f"{threads} threads" if threads else "all cores"
-        self.device = f"openvino {version}, {device}, {precision.get_type_name()}, {told}"
+        self._request = model.create_infer_request()
+        precision = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        told = [f"{threads} threads" if threads else "all cores"] if device == "CPU" else []
+        self.device = ", ".join([f"openvino {version.split('-')[0]}", device, precision, *told])
 
     def _require_contract(self, model: Any, path: Path) -> None:
         """A uint8 frame (1, H, W, 3) in, a uint8 mask (1, H, W) out."""
@@ -65,6 +68,7 @@ class OpenVinoSession:
 
     def close(self) -> None:
         self._request = None
+        self._compiled = Compiled(None)
 
     def __enter__(self) -> OpenVinoSession:
         return self
@@ -73,10 +77,36 @@ class OpenVinoSession:
         self.close()
 
 
+def openvino_devices() -> list[str]:
+    """What OpenVINO can compute on here, by its own names: CPU, GPU or GPU.0; raises UsageError without the package."""
+    devices: list[str] = _library().Core().available_devices
+    return devices
+
+
+def _require_device(openvino: Any, device: str, path: Path) -> None:
+    devices = openvino.Core().available_devices
+    if not any(found.split(".")[0] == device for found in devices):
+        raise ModelError(
+            f"{path}: wanted OpenVINO's {device}, found {', '.join(devices) or 'no device'}; see `fcn-edge doctor`, or "
+            "choose another --engine"
+        )
+
+
 def _options(threads: int | None, device: str) -> dict[str, object]:
     if device != "CPU":
         return dict(OPTIONS)
     return {**OPTIONS, **CPU_OPTIONS, **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
+
+
+def _compiled(openvino: Any, path: Path, device: str, options: dict[str, object], sha256: str | None) -> Compiled:
+    """Only the CPU's is kept: what keeping a GPU's would bring nobody has measured."""
+
+    def compile_model() -> Any:
+        return openvino.Core().compile_model(_model_from_onnx(openvino, path), device, options)
+
+    if sha256 and device == "CPU":
+        return kept_or_compiled(openvino, sha256, options, compile_model)
+    return Compiled(compile_model())
 
 
 def _model_from_onnx(openvino: Any, path: Path) -> Any:
@@ -107,7 +137,7 @@ def _refusing(path: Path) -> Iterator[None]:
 def _library() -> Any:
     """The package openvino; raises UsageError where it is missing or does not load."""
     try:
-        with _hidden("openvino_telemetry"):
+        with _hidden("openvino_telemetry"), _hidden("openvino.tools"):
             import openvino
             import openvino.frontend
     except ImportError as error:
@@ -120,10 +150,11 @@ def _library() -> Any:
 
 @contextmanager
 def _hidden(package: str) -> Iterator[None]:
-    """Inside the block, importing `package` fails as if it were not installed.
+    """Inside the block, importing `package` fails as if it were not installed; openvino goes on without, by design.
 
     With its telemetry at hand, importing openvino writes to the home folder and forks a child that reports the import
-    to the vendor; a device without network waits for that child at its end. Without, openvino goes on by design.
+    to the vendor; a device without network waits for that child at its end. Its tools, converters of other formats,
+    take a fifth of the time that the import takes.
     """
     known = sys.modules.get(package)
     sys.modules[package] = None  # type: ignore[assignment]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fcn_edge.images import fit_frame, restore_mask
 from runtime.latency import PART
-from runtime.session import Session
+from runtime.session_protocol import Session
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def test_the_command_line_chooses_openvino(tiny_bundle: Path) -> None:
 def test_a_file_that_is_no_graph_is_one_line_on_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "words.onnx").write_text("This is no graph.\n")
     done = run_fcn_edge("bench", tmp_path / "words.onnx", "--engine", "openvino")
-    assert_refused(done, 4, "words.onnx", "OpenVINO")
+    assert_refused(done, 4, "words.onnx", "wanted an ONNX file")
     assert len(done.stderr.splitlines()) == 1
 
 

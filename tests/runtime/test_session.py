@@ -126,13 +126,13 @@ def test_the_device_tells_the_engine_and_how_many_threads(
         ("aarch64", True, "onnxruntime"),
     ],
 )
-def test_openvino_is_picked_where_it_is_installed_on_an_x86(
+def test_a_file_opens_on_openvino_where_that_is_installed_on_an_x86(
     machine: str, installed: bool, picked: str, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: machine)
-    monkeypatch.setattr("runtime.session.find_spec", lambda name: (name == "openvino" and installed) or None)
-    with open_session(tiny_bundle) as session:
-        assert session.device.startswith(f"{picked} ") and session.facts.precision == "int8-cpu"
+    monkeypatch.setattr("runtime.engines.find_spec", lambda name: (name == "openvino" and installed) or None)
+    with open_session(tiny_bundle / "model.int8-cpu.onnx") as session:
+        assert session.device.startswith(f"{picked} ")
 
 
 def test_a_fake_session_is_the_function_it_was_given() -> None:
@@ -201,7 +201,7 @@ def graph_swapped(bundle: Path) -> Path:
         (graph_truncated, "sha256"),
         (graph_tampered, "sha256"),
         (graph_swapped, "sha256"),
-        (lambda bundle: bundle / "report.html", "wanted a bundle or an ONNX file, found a .html"),
+        (lambda bundle: bundle / "report.html", "wanted a bundle, an ONNX file or an engine, found a .html"),
     ],
 )
 def test_what_is_no_whole_bundle_is_refused(bundle: Path, spoil: Callable[[Path], Path], word: str) -> None:
