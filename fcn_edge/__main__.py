@@ -34,6 +34,7 @@ VERBS = {
     "eval": Verb("export.cli", "export", "Score a checkpoint, ONNX file or bundle on labelled pictures."),
     "calibration": Verb("calibration.cli", "export", "Choose the pictures for INT8 ranges, and inspect them."),
     "export": Verb("export.cli", "export", "Turn a checkpoint into a bundle of scored ONNX files."),
+    "build": Verb("export.build_cli", "desktop", "Build TensorRT engines for this machine's GPU, and score them."),
     "check": Verb("export.check", "desktop", "Tell whether an ONNX file, engine or bundle will do here."),
     "run": Verb("runtime.cli", "desktop", "Segment a video, pictures or a camera."),
     "bench": Verb("runtime.cli", "desktop", "Measure a model's latency on this machine."),

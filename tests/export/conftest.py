@@ -16,6 +16,7 @@ from fcn_edge.datasets import open_dataset
 from fcn_edge.labels import VOID
 from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tests.conftest import SPLITS
+from tests.export.workshop import Workshop
 
 UNSURE = 0.3  # of the pixels of each picture
 LOUD, READER = "conv4_1", "conv4_2"  # whose output is scaled, and who reads it
@@ -71,3 +72,10 @@ def sabotaged(source: Path, path: Path, *pairs: tuple[str, str], power: int = 10
 @pytest.fixture(scope="session")
 def sabotaged_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sabotaged(tiny_checkpoint, tmp_path_factory.mktemp("sabotaged") / "tiny.safetensors")
+
+
+@pytest.fixture
+def workshop(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """An empty folder for engines of the tiny bundle."""
+    (tmp_path / "bundle").mkdir()
+    return Workshop(tmp_path / "bundle", tiny_bundle, monkeypatch)

@@ -8,94 +8,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from export import engine_proof
 from export.engine_build import BuildOptions, BuiltEngine
-from export.engine_proof import Gate, ProvedEngine, proved_engine
+from export.engine_proof import Gate
 from export.engine_reference import MaskReference, ScoreReference, drawn_streets
-from export.layer_report import LayerReport
-from fcn_edge.datasets import Dataset, open_dataset
+from fcn_edge.datasets import open_dataset
 from fcn_edge.errors import ModelError, OutputError
 from fcn_edge.files import sha256_of
-from fcn_edge.manifest import ModelFacts
-from fcn_edge.scoring import answer
-from runtime.engine_facts import BuiltWith, EngineFacts, read_engine_facts, sidecar_of
-from runtime.segmenter import Segmenter
+from runtime.engine_facts import read_engine_facts, sidecar_of
 from runtime.session import open_session
-
-Infer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-BUILT_WITH = BuiltWith("10.3.0", "Orin", "8.7", True, "12.6", "aarch64", "0.1.0")
-
-
-class Workshop:
-    """A bundle's folder in which engines are "built": a plan of a few bytes, which computes what its ONNX file does."""
-
-    def __init__(self, folder: Path, tiny: Path) -> None:
-        self.folder, self.tiny = folder, tiny
-        self.engine = folder / "model.int8.engine"
-        self.plan = b"plan"
-        self.missed: dict[str, str] = {}
-        self.disturbed: Infer = lambda mask: mask
-        self.opened: list[Path] = []
-
-    def build(self, onnx: Path, engine: Path, options: BuildOptions) -> BuiltEngine:
-        engine.write_bytes(self.plan)
-        with open_session(onnx, "onnxruntime") as session:
-            model: ModelFacts = session.facts
-        digests = (sha256_of(engine), len(self.plan), onnx.name, sha256_of(onnx))
-        wanted = {"conv1_1": "int8", **self.missed}
-        report = LayerReport((), wanted)
-        facts = EngineFacts(model, *digests, BUILT_WITH, (), options.to_json(), report.to_json())
-        return BuiltEngine(engine, facts, report, 12.5)
-
-    def open(self, engine: Path, facts: EngineFacts) -> Any:
-        assert sha256_of(engine) == facts.engine_sha256 and not facts.scores
-        self.opened.append(engine)
-        session: Any = open_session(self.tiny / facts.onnx_name, "onnxruntime")
-        infer = session.infer
-        session.infer = lambda frame: self.disturbed(infer(frame))
-        session.device = "TensorRT 10.3.0, Orin"
-        return session
-
-    def make(self, gate: Gate) -> ProvedEngine:
-        return proved_engine(self.tiny / "model.int8.onnx", self.engine, BuildOptions(), gate)
-
-    @property
-    def left(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir())
-
-
-@pytest.fixture
-def workshop(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
-    (tmp_path / "bundle").mkdir()
-    workshop = Workshop(tmp_path / "bundle", tiny_bundle)
-    monkeypatch.setattr(engine_proof, "engine_from_onnx", workshop.build)
-    monkeypatch.setattr(engine_proof, "TrtSession", workshop.open)
-    yield workshop
+from tests.export.workshop import Workshop, masks_of, wrong
 
 
 @pytest.fixture(scope="module")
 def reference(tiny_bundle: Path, sure_folder: Path) -> MaskReference:
     return masks_of(tiny_bundle, open_dataset(f"folder:{sure_folder}", "val"))
-
-
-def masks_of(bundle: Path, data: Dataset) -> MaskReference:
-    with open_session(bundle / "model.int8.onnx", "onnxruntime") as session:
-        answers = answer(Segmenter(session).segment, data, "reference")
-    return MaskReference(data, answers, "model.fp32.onnx on a CPU")
-
-
-def wrong(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Every class taken for the next one."""
-    return (mask + 1) % 11
 
 
 # -- an engine that holds -------------------------------------------------------------------------------------------
@@ -166,7 +99,7 @@ def test_where_only_scores_are_known_the_sidecar_leaves_the_agreement_open(
 
 
 def test_an_engine_over_the_budget_is_refused_and_nothing_is_left(workshop: Workshop, reference: MaskReference) -> None:
-    workshop.disturbed = wrong
+    workshop.disturbed["int8"] = wrong
     with pytest.raises(ModelError) as refusal:
         workshop.make(Gate(reference, 0.005))
     told = str(refusal.value)
@@ -176,7 +109,7 @@ def test_an_engine_over_the_budget_is_refused_and_nothing_is_left(workshop: Work
 
 
 def test_with_a_reference_of_scores_alone_it_is_refused_as_well(workshop: Workshop, reference: MaskReference) -> None:
-    workshop.disturbed = wrong
+    workshop.disturbed["int8"] = wrong
     told = ScoreReference(reference.dataset, 0.99, {}, "manifest.json")
     with pytest.raises(ModelError, match=r"found [\d.]+; build another"):
         workshop.make(Gate(told, 0.005))
@@ -186,7 +119,7 @@ def test_with_a_reference_of_scores_alone_it_is_refused_as_well(workshop: Worksh
 def test_a_refused_engine_leaves_the_old_one_untouched(workshop: Workshop, reference: MaskReference) -> None:
     workshop.make(Gate(reference))
     before = {path.name: path.read_bytes() for path in workshop.folder.iterdir()}
-    workshop.plan, workshop.disturbed = b"worse", wrong
+    workshop.plan, workshop.disturbed["int8"] = b"worse", wrong
     with pytest.raises(ModelError):
         workshop.make(Gate(reference, 0.005))
     assert {path.name: path.read_bytes() for path in workshop.folder.iterdir()} == before
@@ -195,7 +128,7 @@ def test_a_refused_engine_leaves_the_old_one_untouched(workshop: Workshop, refer
 def test_a_drop_that_is_allowed_is_kept_and_told(
     workshop: Workshop, reference: MaskReference, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workshop.disturbed = wrong
+    workshop.disturbed["int8"] = wrong
     proved = workshop.make(Gate(reference, 0.005, allow_drop=True))
     assert proved.comparison.drop and proved.comparison.drop > 0.005
     assert workshop.left == ["model.int8.engine", "model.int8.engine.json"]
@@ -251,5 +184,5 @@ def test_a_folder_that_cannot_be_written_is_one_line(workshop: Workshop, referen
 
 
 def test_a_gate_without_a_budget_holds_everything(workshop: Workshop, reference: MaskReference) -> None:
-    workshop.disturbed = wrong
+    workshop.disturbed["int8"] = wrong
     assert replace(workshop.make(Gate(reference)), median_ms=0.0).comparison.agreement == 0
