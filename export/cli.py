@@ -182,6 +182,7 @@ def _warn_of_stretching(shape: tuple[int, ...], size_hw: tuple[int, int]) -> Non
 @click.option("--split", default="val", show_default=True)
 @click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
 @click.option("--precision", default="auto", show_default=True, help="Which file of a bundle.")
+@click.option("--trust-engine", is_flag=True, help="Open a TensorRT engine that fcn-edge did not build: it is code.")
 @click.option("--size", "size_hw", type=SIZE, help="Stretch frames for a checkpoint, HxW; default: as they are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.option("--sheet", type=PATH, help="Also write a PNG of frames, truths and masks.")
@@ -191,11 +192,12 @@ def eval_command(
     split: str,
     engine: str,
     precision: str,
+    trust_engine: bool,
     size_hw: tuple[int, int] | None,
     as_json: bool,
     sheet: Path | None,
 ) -> None:
-    """Score MODEL (a checkpoint, an ONNX file or a bundle) on labelled pictures, by the paper's four metrics."""
+    """Score MODEL (a checkpoint, bundle, ONNX file or engine) on labelled pictures, by the paper's four metrics."""
     dataset = require_masks(open_dataset(data, split), data)
     if size_hw and model.suffix != CHECKPOINT_SUFFIX:
         raise UsageError(f"wanted --size for a checkpoint only, found {model}; an exported graph has its size inside")
@@ -205,7 +207,7 @@ def eval_command(
         )
     if sheet:
         require_writable(sheet.absolute().parent)
-    with open_artifact(model, engine, precision, size_hw) as artifact:
+    with open_artifact(model, engine, precision, size_hw, trust_engine=trust_engine) as artifact:
         require_same_classes(artifact.labels, dataset, model)
         scores = score(artifact.segment, dataset, f"scoring {model.name}")
         if sheet:

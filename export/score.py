@@ -28,9 +28,14 @@ class Artifact:
 
 @contextmanager
 def open_artifact(
-    model: Path, engine: str = "auto", precision: str = "auto", size_hw: tuple[int, int] | None = None
+    model: Path,
+    engine: str = "auto",
+    precision: str = "auto",
+    size_hw: tuple[int, int] | None = None,
+    *,
+    trust_engine: bool = False,
 ) -> Iterator[Artifact]:
-    """A checkpoint (frames as they are, or stretched to `size_hw`), an ONNX file or a bundle; raises ModelError."""
+    """A checkpoint (frames as they are, or stretched to `size_hw`), or what the runtime opens; raises ModelError."""
     if model.suffix == CHECKPOINT_SUFFIX:
         from fcn_edge.training.checkpoint import load_checkpoint
         from fcn_edge.training.evaluate import CheckpointSession
@@ -38,7 +43,7 @@ def open_artifact(
         checkpoint = load_checkpoint(model)
         yield Artifact(CheckpointSession(checkpoint, size_hw).segment, checkpoint.labels, "torch, float32")
     else:
-        with open_session(model, engine, precision) as session:
+        with open_session(model, engine, precision, trust_engine=trust_engine) as session:
             yield Artifact(
                 Segmenter(session).segment, session.facts.labels, f"{session.device}, {session.facts.precision}"
             )

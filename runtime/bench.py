@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fcn_edge.progress import progress
 from fcn_edge.scoring import Segment
+from runtime.gpu_state import gpu_state
 from runtime.latency import summarise, total_ms
 from runtime.machine import machine
 from runtime.segmenter import Segmenter
@@ -39,6 +40,7 @@ def bench(segmenter: Segmenter, frame: NDArray[np.uint8], config: BenchConfig) -
                 samples.setdefault(stage, []).append(value)
             step()
         seconds = perf_counter() - started
+    gpu = gpu_state()  # while it is still as warm as the work made it
     return {
         "stages_ms": {stage: summarise(values) for stage, values in samples.items()},
         "fps": config.frames / seconds,
@@ -47,6 +49,7 @@ def bench(segmenter: Segmenter, frame: NDArray[np.uint8], config: BenchConfig) -
         "precision": segmenter.session.facts.precision,
         "device": segmenter.session.device,
         "machine": machine(),
+        **({"gpu": gpu} if gpu else {}),
     }
 
 

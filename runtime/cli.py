@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -26,14 +28,43 @@ from runtime.stream import StreamReport, run_stream
 
 MODEL = click.Path(path_type=Path)
 
+# What `open_session` takes beside the model, by its own names.
+SERVING = (
+    click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        default="auto",
+        show_default=True,
+        help="auto: of a bundle the fastest here, measured once.",
+    ),
+    click.option("--precision", default="auto", show_default=True, help="Which file of the bundle."),
+    click.option("--threads", type=click.IntRange(1), help="Of an engine on the CPU; default: all cores."),
+    click.option(
+        "--trust-engine", is_flag=True, help="Open a TensorRT engine that fcn-edge did not build: it is code, and runs."
+    ),
+    click.option(
+        "--cuda-graph/--no-cuda-graph",
+        default=True,
+        show_default=True,
+        help="Of TensorRT: launch a frame's work as one.",
+    ),
+)
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def serving_options(command: Command) -> Command:
+    """A command with the options of SERVING, in their order."""
+    for option in reversed(SERVING):
+        command = option(command)
+    return command
+
 
 @click.command("run", epilog="Example: fcn-edge run drive.mp4 out.mkv masks/%06d.png --model bundle")
 @click.argument("source")
 @click.argument("sinks", nargs=-1, metavar="[SINK ...]")
-@click.option("-m", "--model", type=MODEL, required=True, help="A bundle or an ONNX file.")
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
-@click.option("--precision", default="auto", show_default=True, help="Which file of the bundle.")
-@click.option("--threads", type=click.IntRange(1), help="Of the engine; default: all cores.")
+@click.option("-m", "--model", type=MODEL, required=True, help="A bundle, an ONNX file or an engine.")
+@serving_options
 @click.option(
     "--view",
     type=click.Choice(VIEWS),
@@ -48,11 +79,9 @@ def run_command(
     source: str,
     sinks: tuple[str, ...],
     model: Path,
-    engine: str,
-    precision: str,
-    threads: int | None,
     view: str,
     alpha: float,
+    **serving: Any,
 ) -> None:
     """Segment SOURCE into every SINK, with a latency table at the end.
 
@@ -64,7 +93,7 @@ def run_command(
     with ExitStack() as stack:
         stack.enter_context(interrupt.listening())
         frames = stack.enter_context(closing(open_source(source)))
-        session = stack.enter_context(open_session(model, engine, precision, threads))
+        session = stack.enter_context(open_session(model, **serving))
         say(f"model {model}: {session.facts.precision} on {session.device}")
         context = SinkContext(session.facts.labels, view, alpha, frames.rate)
         opened = [stack.enter_context(closing(open_sink(sink, context))) for sink in sinks or ("null:",)]
@@ -95,9 +124,7 @@ def _tell(report: StreamReport) -> None:
 
 @click.command("bench", epilog="Example: fcn-edge bench bundle --precision int8-cpu")
 @click.argument("model", type=MODEL)
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
-@click.option("--precision", default="auto", show_default=True, help="Which file of the bundle.")
-@click.option("--threads", type=click.IntRange(1), help="Of the engine; default: all cores.")
+@serving_options
 @click.option("--frame", "frame_hw", type=SIZE, help="Size of the camera's frames; default: the model's.")
 @click.option("--frames", type=click.IntRange(1), default=BenchConfig.frames, show_default=True, help="Measured.")
 @click.option("--warmup", type=click.FloatRange(0), default=BenchConfig.warmup_s, show_default=True, help="Seconds.")
@@ -106,16 +133,14 @@ def _tell(report: StreamReport) -> None:
 )
 def bench_command(
     model: Path,
-    engine: str,
-    precision: str,
-    threads: int | None,
     frame_hw: tuple[int, int] | None,
     frames: int,
     warmup: float,
     json_path: Path | None,
+    **serving: Any,
 ) -> None:
-    """Measure MODEL's latency on this machine: a closed loop over one drawn frame, after a warm-up."""
-    with open_session(model, engine, precision, threads) as session:
+    """Measure the latency of MODEL (a bundle, an ONNX file or an engine) here: a closed loop over one drawn frame."""
+    with open_session(model, **serving) as session:
         frame = fit_frame(draw_street(0)[0], frame_hw or session.facts.size_hw)
         figures = bench(Segmenter(session), frame, BenchConfig(warmup_s=warmup, frames=frames))
     height, width = figures["frame_hw"]
