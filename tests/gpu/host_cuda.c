@@ -540,6 +540,7 @@ int cuGraphInstantiate_v2(void **exec, void *graph, void **node, char *log, size
 int cuGraphLaunch(void *exec, void *stream) {
     struct ops *ops = exec;
     IN_CONTEXT();
+    if (!ops) return INVALID_HANDLE;
     add(launches, 1);
     add(graph_launches, 1);
     for (int index = 0; index < ops->count; index++) TRY(submit(stream_of(stream), ops->list[index]));

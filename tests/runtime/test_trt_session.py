@@ -235,19 +235,26 @@ tell(right=right, left=[counts()[name] for name in LIVING])
     assert told_by(code, engine) == {"right": [True] * 4, "left": [0] * 7}
 
 
-def test_a_run_that_was_interrupted_is_waited_for_before_the_end(engine: Path) -> None:
+def test_what_uses_goes_before_what_is_used_and_work_under_way_before_all(engine: Path) -> None:
     code = """
-session = opened()
-whole, session._cuda.synchronise = session._cuda.synchronise, lambda: 1 / 0
+from weakref import finalize
+session, order = opened(), []
+synchronise, session._cuda.synchronise = session._cuda.synchronise, lambda: 1 / 0
 try:
-    is_right(session, 1)
+    is_right(session, 1)  # interrupted while it waits
 except ZeroDivisionError:
-    pass
-session._cuda.synchronise, runs = whole, simulation.run
+    session._cuda.synchronise, runs = synchronise, simulation.run
+Held = type("Held", (), {})  # what is simulated stands in cycles, and goes late
+session._execution, session._engine = Held(), Held()
+finalize(session._execution, lambda: order.append(f"context after {simulation.run - runs} run"))
+finalize(session._engine, lambda: order.append("engine"))
+release = session._cuda._release
+session._cuda._release = lambda: order.append("memory") or release()
 session.close()
-tell(waited_for=simulation.run - runs, left=[counts()[name] for name in LIVING])
+tell(order=order, left=[counts()[name] for name in LIVING])
 """
-    assert told_by(code, engine, deferred=1) == {"waited_for": 1, "left": [0] * 7}
+    told = told_by(code, engine, deferred=1)
+    assert told == {"order": ["context after 1 run", "engine", "memory"], "left": [0] * 7}
 
 
 def test_an_engine_that_cannot_be_captured_is_served_without_a_graph_and_that_is_told(engine: Path) -> None:
@@ -366,6 +373,37 @@ def test_an_engine_that_tensorrt_stops_running_is_a_failure_of_the_device(engine
     code = "simulation.failing_after = 2\nGRAPH = False\n" + BREAKING
     told = told_by(code, engine)["found"]
     assert told[0] is True and told[1].startswith("DeviceError: wanted the GPU to work, found: no reason told")
+    assert all("that it failed before" in line for line in told[2:])
+
+
+def test_a_graph_that_does_not_launch_is_a_failure_of_the_device(engine: Path) -> None:
+    code = """
+import ctypes
+session = opened()
+session._graph._exec = ctypes.c_void_p()
+tell(found=found(is_right, session, 1))
+session.close()
+"""
+    told = told_by(code, engine)["found"]
+    assert told.startswith("DeviceError: ") and "cuGraphLaunch: CUDA_ERROR_INVALID_HANDLE (400)" in told
+
+
+def test_after_a_failure_nothing_of_tensorrt_is_destroyed(engine: Path) -> None:
+    code = """
+import gc
+from weakref import finalize
+session, destroyed = opened(cuda_graph=False), []
+for held in (session._execution, session._engine):
+    finalize(held, destroyed.append, 1).atexit = False
+del held
+simulation.failing_after = simulation.enqueued
+failed = found(is_right, session, 1)
+session.close()
+del session
+gc.collect()
+tell(failed=failed[:11], destroyed=destroyed, context=counts()["primary_references"])
+"""
+    assert told_by(code, engine) == {"failed": "DeviceError", "destroyed": [], "context": 1}
 
 
 def test_without_pycuda_the_refusal_says_how_to_get_it(engine: Path) -> None:
