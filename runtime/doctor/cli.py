@@ -12,9 +12,10 @@ from rich.console import Console
 
 from fcn_edge.errors import ModelError
 from fcn_edge.files import json_text
+from runtime.doctor.choice_findings import choice_findings
 from runtime.doctor.engine_findings import ENGINES, engine_findings
 from runtime.doctor.examination import examine
-from runtime.doctor.finding import BAD, OK, Finding
+from runtime.doctor.finding import OK, Finding
 from runtime.doctor.machine_findings import machine_findings
 from runtime.doctor.package_findings import package_findings
 from runtime.doctor.report import Report, print_report
@@ -26,29 +27,23 @@ from runtime.doctor.report import Report, print_report
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def doctor_command(model: Path | None, engine: str | None, as_json: bool) -> None:
     """Tell what is here, what will be used (for MODEL, if given), what is missing and the command that mends it."""
-    seen = examine()
-    engines = engine_findings(seen)
-    sections = {"machine": machine_findings(seen), "packages": package_findings(seen), "engines": engines}
-    report = Report(sections, _choice(engines))
+    seen = examine(model, engine or "auto")
+    engines, choice = engine_findings(seen), choice_findings(seen)
+    report = Report(
+        {
+            "machine": machine_findings(seen),
+            "packages": package_findings(seen),
+            "engines": engines,
+            "will be used": choice,
+        }
+    )
     if as_json:
         click.echo(json_text(report.to_json()))
     else:
         print_report(report, Console(markup=False, emoji=False, highlight=False))
     _require_usable(engines, engine)
-
-
-def _choice(engines: list[Finding]) -> Finding:
-    """What --engine auto comes to."""
-    usable = [finding.topic for finding in engines if finding.verdict == OK]
-    if not usable:
-        return Finding("auto", "nothing: no engine can run a model here", BAD)
-    others = [engine for engine in usable if engine != "tensorrt"]
-    measured = f"{' or '.join(others)}, whichever is fastest in a short test" if others[1:] else "".join(others)
-    if "tensorrt" not in usable:
-        return Finding("auto", measured, OK)
-    return Finding(
-        "auto", f"tensorrt, where a bundle holds an engine for this GPU{f'; else {measured}' if others else ''}", OK
-    )
+    if model and choice[0].verdict != OK:
+        raise ModelError(choice[0].found)
 
 
 def _require_usable(engines: list[Finding], engine: str | None) -> None:

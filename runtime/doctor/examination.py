@@ -14,19 +14,20 @@ from typing import Any
 from runtime.doctor import probes
 from runtime.doctor.devices import Camera, cameras, display, has_nvidia_card
 from runtime.doctor.isolated import Answer, Question, ask
+from runtime.doctor.model_probe import about_model
 from runtime.jetson import Jetson, read_jetson
 from runtime.machine import machine
 
 LIMIT_S = 20.0  # a cold import of TensorRT from an SD card takes several seconds
 
 # By the name that is imported.
-PACKAGES: Mapping[str, Question] = {
-    "cv2": probes.about_opencv,
-    "av": probes.about_av,
-    "onnxruntime": probes.about_onnxruntime,
-    "openvino": probes.about_openvino,
-    "tensorrt": probes.about_tensorrt,
-    "pycuda": probes.about_pycuda,
+PACKAGES = {
+    "cv2": Question(probes.about_opencv),
+    "av": Question(probes.about_av),
+    "onnxruntime": Question(probes.about_onnxruntime),
+    "openvino": Question(probes.about_openvino),
+    "tensorrt": Question(probes.about_tensorrt),
+    "pycuda": Question(probes.about_pycuda),
 }
 
 # Not imported, for no engine needs them and they take seconds.
@@ -43,6 +44,7 @@ class Examination:
     versions: Mapping[str, str | None]  # of ONLY_VERSIONS
     gpu: Answer
     places: Answer
+    model: Answer | None  # None where none was named
     has_nvidia_card: bool
     cameras: tuple[Camera, ...]
     display: str | None
@@ -50,19 +52,23 @@ class Examination:
     is_venv_closed: bool  # to the packages of the system
 
 
-def examine(root: Path = Path("/")) -> Examination:
-    """Look at this machine; files are read below `root`."""
+def examine(model: Path | None = None, engine: str = "auto") -> Examination:
+    """Look at this machine, and at what would serve `model` on it."""
     installed = {name: question for name, question in PACKAGES.items() if find_spec(name)}
-    answers = ask({**installed, "gpu": probes.about_gpu, "places": probes.about_places}, LIMIT_S)
+    others = {"gpu": Question(probes.about_gpu), "places": Question(probes.about_places)}
+    if model:
+        others["model"] = Question(about_model, (str(model), engine))
+    answers = ask({**installed, **others}, LIMIT_S)
     return Examination(
-        machine=machine(root),
-        jetson=read_jetson(root),
+        machine=machine(),
+        jetson=read_jetson(),
         packages={name: answers[name] for name in installed},
         versions={name: _version(name) for name in ONLY_VERSIONS},
         gpu=answers["gpu"],
         places=answers["places"],
-        has_nvidia_card=has_nvidia_card(root),
-        cameras=tuple(cameras(root)),
+        model=answers.get("model"),
+        has_nvidia_card=has_nvidia_card(),
+        cameras=tuple(cameras()),
         display=display(os.environ),
         environment=os.environ,
         is_venv_closed=_is_venv_closed(),

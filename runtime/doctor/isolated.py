@@ -16,8 +16,6 @@ from typing import Any
 
 from fcn_edge.errors import first_line
 
-Question = Callable[[], dict[str, Any]]  # a function of a module, whose answer JSON can hold
-
 # With this process's own search path, lest the child finds other packages.
 CHILD = """
 import json, sys
@@ -25,6 +23,14 @@ sys.path[:] = json.loads(sys.argv[1])
 from runtime.doctor.isolated import tell
 tell(*sys.argv[2:])
 """
+
+
+@dataclass(frozen=True)
+class Question:
+    """A function of a module, whose answer JSON can hold."""
+
+    function: Callable[..., dict[str, Any]]
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,8 @@ def ask(questions: Mapping[str, Question], limit_s: float) -> dict[str, Answer]:
 
 
 def _start(question: Question) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", CHILD, json.dumps(sys.path), question.__module__, question.__qualname__]
+    called = (question.function.__module__, question.function.__name__, *question.arguments)
+    command = [sys.executable, "-c", CHILD, json.dumps(sys.path), *called]
     # A session of its own, so that what the child has started ends with it.
     return subprocess.Popen(
         command,
@@ -87,12 +94,12 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait(timeout=1)
 
 
-def tell(module: str, function: str) -> None:
+def tell(module: str, function: str, *arguments: str) -> None:
     """In the child: the answer as JSON, alone on standard output, whatever a library prints."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
-        told = {"told": getattr(import_module(module), function)()}
+        told = {"told": getattr(import_module(module), function)(*arguments)}
     except Exception as error:
         told = {"failure": first_line(error)}
     json.dump(told, answer)

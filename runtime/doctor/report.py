@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fcn_edge import __version__
+from fcn_edge.errors import printable
 from runtime.doctor.finding import BAD, INFO, MISSING, OK, Finding
 
 STYLES = {OK: "green", MISSING: "yellow", BAD: "bold red", INFO: "dim"}
@@ -19,37 +20,40 @@ LOG_WIDTH = 120  # of what is no terminal
 
 @dataclass(frozen=True)
 class Report:
-    """Findings by section, and what `--engine auto` comes to."""
+    """Findings by section."""
 
     sections: Mapping[str, list[Finding]]
-    choice: Finding
+
+    @property
+    def ailing(self) -> list[Finding]:
+        return [finding for findings in self.sections.values() for finding in findings if finding.ails]
 
     @property
     def cures(self) -> dict[str, list[str]]:
         """Each command once, with what it mends."""
         cures: dict[str, list[str]] = {}
-        for finding in (finding for findings in self.sections.values() for finding in findings):
-            if finding.ails and finding.cure:
+        for finding in self.ailing:
+            if finding.cure:
                 cures.setdefault(finding.cure, []).append(finding.topic)
         return cures
 
     def to_json(self) -> dict[str, Any]:
-        sections = {name: list(map(asdict, findings)) for name, findings in self.sections.items()}
+        sections = {title.replace(" ", "_"): list(map(asdict, findings)) for title, findings in self.sections.items()}
         cures = [{"cure": cure, "topics": topics} for cure, topics in self.cures.items()]
-        return {"fcn_edge": __version__, **sections, "will_be_used": asdict(self.choice), "cures": cures}
+        return {"fcn_edge": __version__, **sections, "cures": cures}
 
 
 def print_report(report: Report, out: Console) -> None:
     """A line per finding, wrapped to the terminal's width; commands are not, so that they can be copied."""
     width = out.width if out.is_terminal else LOG_WIDTH
-    sections = {**report.sections, "will be used": [report.choice]}
-    indent = 4 + max(len(finding.topic) for findings in sections.values() for finding in findings)
-    for title, findings in sections.items():
+    indent = 4 + max(len(finding.topic) for findings in report.sections.values() for finding in findings)
+    for title, findings in report.sections.items():
         _print(out, Text(title, "bold"))
         for finding in findings:
             _print(out, _line(finding, indent, width))
         _print(out, Text())
-    _print(out, Text("to mend" if report.cures else "nothing to mend", "bold"))
+    if report.cures or not report.ailing:
+        _print(out, Text("to mend" if report.cures else "nothing to mend", "bold"))
     for cure, topics in report.cures.items():
         _print(out, Text(f"  # {', '.join(topics)}", "dim"))
         _print(out, Text(f"  {cure}"))
@@ -59,7 +63,7 @@ def _line(finding: Finding, indent: int, width: int) -> Text:
     verdict = "" if finding.verdict == INFO else finding.verdict
     head = Text(f"  {finding.topic}".ljust(indent))
     head.append(verdict.ljust(len(MISSING) + 2), STYLES[finding.verdict])
-    lines = textwrap.wrap(finding.found, max(width - len(head), 20), break_on_hyphens=False)
+    lines = textwrap.wrap(printable(finding.found, most=2000), max(width - len(head), 20), break_on_hyphens=False)
     return head.append(f"\n{' ' * len(head)}".join(lines), STYLES[INFO] if finding.verdict == INFO else "")
 
 

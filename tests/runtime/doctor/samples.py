@@ -46,6 +46,7 @@ PC = Examination(
     versions={"numpy": "2.3.1", "torch": None, "onnx": None},
     gpu=Answer({"gpu": None, "reason": NO_DRIVER, "state": {}}),
     places=Answer({"cache": {"folder": "/var/cache/me", "free_bytes": 50_000_000_000, "writable": True}}),
+    model=None,
     has_nvidia_card=False,
     cameras=(),
     display=":0",

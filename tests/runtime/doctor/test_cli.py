@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from runtime.doctor.cli import doctor_command
 from runtime.doctor.examination import Examination
 from runtime.doctor.finding import MISSING, OK, Finding
 from runtime.doctor.report import Report, print_report
-from runtime.session import ENGINES
+from runtime.engines import ENGINES
 from tests.conftest import Done, assert_refused, run_fcn_edge
 from tests.runtime.doctor.samples import GPU_PC, PC, failing, without
 
@@ -54,7 +55,7 @@ def told_of(monkeypatch: pytest.MonkeyPatch) -> Told:
     """What the doctor tells of a machine, and the exception that it ends with."""
 
     def told(seen: Examination, *words: str) -> tuple[str, BaseException | None]:
-        monkeypatch.setattr("runtime.doctor.cli.examine", lambda: seen)
+        monkeypatch.setattr("runtime.doctor.cli.examine", lambda *_: seen)
         result = CliRunner().invoke(doctor_command, words)
         return result.stdout, result.exception
 
@@ -72,9 +73,9 @@ def test_json_is_one_object_with_the_same_findings() -> None:
     done = doctor("--json")
     told = json.loads(done.stdout)
     assert list(told) == ["fcn_edge", "machine", "packages", "engines", "will_be_used", "cures"]
-    for section in ("machine", "packages", "engines"):
+    for section in ("machine", "packages", "engines", "will_be_used"):
         assert all(list(finding) == ["topic", "found", "verdict", "cure"] for finding in told[section])
-    assert set(ENGINES) - {"auto"} <= {finding["topic"] for finding in told["engines"]}
+    assert [finding["topic"] for finding in told["engines"]] == [engine for engine in ENGINES if engine != "auto"]
 
 
 def test_a_machine_without_any_of_our_packages_is_told_what_to_install() -> None:
@@ -141,7 +142,7 @@ def test_each_command_that_mends_is_told_once(told_of: Told) -> None:
 def test_a_report_is_no_wider_than_the_terminal(width: int) -> None:
     long = Finding("processor", "a processor with a name of many words, " * 5, OK)
     cure = f"sudo {'a-command-of-many-words ' * 10}"
-    report = Report({"machine": [long], "packages": [Finding("OpenCV", "missing", MISSING, cure)]}, long)
+    report = Report({"machine": [long], "packages": [Finding("OpenCV", "missing", MISSING, cure)]})
     told = StringIO()
     print_report(report, Console(file=told, width=width, force_terminal=True, color_system=None))
     *lines, last = told.getvalue().rstrip("\n").splitlines()
@@ -151,5 +152,48 @@ def test_a_report_is_no_wider_than_the_terminal(width: int) -> None:
 def test_letters_that_a_terminal_lacks_are_no_end() -> None:
     told = TextIOWrapper(BytesIO(), encoding="ascii", write_through=True)
     camera = Finding("/dev/video0", "Kamera für Straßen", OK)
-    print_report(Report({"machine": [camera]}, camera), Console(file=told))
+    print_report(Report({"machine": [camera]}), Console(file=told))
     assert b"Kamera f?r Stra?en" in told.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_bundle_is_told_with_what_would_serve_it(tiny_bundle: Path) -> None:
+    told = json.loads(doctor(tiny_bundle, "--json").stdout)["will_be_used"]
+    assert [finding["topic"] for finding in told] == ["model"]
+    assert told[0]["found"].startswith("the fastest of openvino int8-cpu, onnxruntime int8-cpu; measured when")
+
+
+def test_what_was_measured_before_is_told(tiny_bundle: Path) -> None:
+    assert run_fcn_edge("bench", tiny_bundle, "--frames", 1, "--warmup", 0).returncode == 0
+    found = json.loads(doctor(tiny_bundle, "--json").stdout)["will_be_used"][0]["found"]
+    assert "measured on" in found and "onnxruntime int8-cpu " in found and found.endswith(" ms")
+
+
+@pytest.mark.parametrize("name", ["model.fp32.onnx", "model.int8-cpu.onnx"])
+def test_a_file_is_told_with_what_would_serve_it(tiny_bundle: Path, name: str) -> None:
+    told = json.loads(doctor(tiny_bundle / name, "--json", "--engine", "onnxruntime").stdout)["will_be_used"]
+    assert told[0]["found"] == f"onnxruntime {name.split('.')[1]}"
+
+
+def test_an_engine_of_another_machine_is_told_to_be_left_out(tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    (bundle / "model.int8.engine").write_bytes(b"a plan without a sidecar")
+    first, second = json.loads(doctor(bundle, "--json").stdout)["will_be_used"]
+    assert first["verdict"] == "ok" and (second["topic"], second["verdict"]) == ("left out", "bad")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nothing", ["found nothing at"]),
+        ("empty", ["manifest.json"]),
+        ("bad.onnx", ["bad.onnx"]),
+        ("bad.engine", ["bad.engine"]),
+    ],
+)
+def test_a_model_that_nothing_serves_is_refused_in_one_line(tmp_path: Path, name: str, words: list[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.onnx").write_bytes(b"")
+    (tmp_path / "bad.engine").write_bytes(b"")
+    done = doctor(tmp_path / name)
+    assert_refused(done, 4, *words)
+    assert len(done.stderr.splitlines()) == 1 and "engines" in done.stdout

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runtime.doctor.choice_findings import choice_findings
 from runtime.doctor.devices import Camera
 from runtime.doctor.engine_findings import engine_findings
 from runtime.doctor.examination import Examination
@@ -262,3 +263,25 @@ def test_disks_that_hang_are_told() -> None:
 def test_a_pc_without_vnni_is_told_that_int8_brings_nothing() -> None:
     finding = on(machine_findings, replace(PC, machine={**PC.machine, "features": ["AVX2"]}), "processor")
     assert finding.verdict == INFO and "no faster" in finding.found
+
+
+# What will be used
+
+
+@pytest.mark.parametrize(
+    ("seen", "found"),
+    [
+        (PC, "the fastest of onnxruntime, openvino; measured when a bundle is first opened"),
+        (GPU_PC, "the fastest of tensorrt (once built), onnxruntime, openvino; measured when a bundle is first opened"),
+        (without(PC, "openvino"), "onnxruntime"),
+        (without(PC, "openvino", "onnxruntime"), "nothing: no engine can run a model here"),
+    ],
+)
+def test_auto_comes_to_the_fastest_of_what_is_usable(seen: Examination, found: str) -> None:
+    assert [finding.found for finding in choice_findings(seen)] == [found]
+
+
+def test_a_model_that_makes_a_library_crash_is_told() -> None:
+    assert choice_findings(replace(PC, model=Answer(failure="a crash (SIGSEGV)"))) == [
+        Finding("model", "a crash (SIGSEGV)", BAD)
+    ]

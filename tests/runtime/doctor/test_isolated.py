@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from runtime.doctor.isolated import Answer, ask
+from runtime.doctor.isolated import Answer, Question, ask
 
 SOON_S = 60.0  # a busy machine starts a process slowly
 
@@ -41,18 +41,9 @@ def exiting() -> dict[str, Any]:
     sys.exit(3)
 
 
-def first() -> dict[str, Any]:
-    return meet("first", "second")
-
-
-def second() -> dict[str, Any]:
-    return meet("second", "first")
-
-
-def meet(mine: str, other: str) -> dict[str, Any]:
-    folder = Path(os.environ["MEETING"])
-    (folder / mine).touch()
-    while not (folder / other).exists():
+def meet(folder: str, mine: str, other: str) -> dict[str, Any]:
+    (Path(folder) / mine).touch()
+    while not (Path(folder) / other).exists():
         time.sleep(0.01)
     return {}
 
@@ -66,13 +57,13 @@ def hanging() -> dict[str, Any]:
 
 
 def test_an_answer_comes_back_whatever_the_library_prints() -> None:
-    answer = ask({"it": well}, SOON_S)["it"]
+    answer = ask({"it": Question(well)}, SOON_S)["it"]
     assert (answer.failure, answer.told["version"]) == ("", "1.2")
 
 
 def test_the_child_finds_the_packages_that_we_find(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert ask({"it": well}, SOON_S)["it"].told["path"] == sys.path
+    assert ask({"it": Question(well)}, SOON_S)["it"].told["path"] == sys.path
 
 
 @pytest.mark.parametrize(
@@ -85,7 +76,7 @@ def test_the_child_finds_the_packages_that_we_find(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_failure_is_told(question: Any, failure: str) -> None:
-    assert ask({"it": question}, SOON_S) == {"it": Answer(failure=failure)}
+    assert ask({"it": Question(question)}, SOON_S) == {"it": Answer(failure=failure)}
 
 
 def test_a_question_that_hangs_is_ended_with_all_that_it_started(
@@ -93,14 +84,14 @@ def test_a_question_that_hangs_is_ended_with_all_that_it_started(
 ) -> None:
     monkeypatch.setenv("HANGING", str(tmp_path / "pid"))
     started = time.monotonic()
-    answers = ask({"hangs": hanging, "well": raising}, 5.0)
+    answers = ask({"hangs": Question(hanging), "well": Question(raising)}, 5.0)
     assert answers["hangs"].failure == "no answer within 5 s" and time.monotonic() - started < SOON_S / 2
     assert answers["well"].failure == "no such device"
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_questions_are_asked_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_questions_are_asked_at_once(tmp_path: Path) -> None:
     """Each waits for the other, which it could not if they were asked one after the other."""
-    monkeypatch.setenv("MEETING", str(tmp_path))
-    assert {answer.failure for answer in ask({"first": first, "second": second}, SOON_S).values()} == {""}
+    questions = {mine: Question(meet, (str(tmp_path), mine, other)) for mine, other in (("one", "two"), ("two", "one"))}
+    assert {answer.failure for answer in ask(questions, SOON_S).values()} == {""}
