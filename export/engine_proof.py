@@ -24,6 +24,7 @@ from fcn_edge.errors import ModelError
 from fcn_edge.files import writing
 from fcn_edge.images import fit_frame
 from fcn_edge.progress import say
+from fcn_edge.report import percent
 from fcn_edge.scoring import Answers, Comparison, answer
 from runtime.bench import interleaved
 from runtime.cuda import CudaDevice
@@ -119,10 +120,18 @@ def _proved(built: BuiltEngine, reference: Reference) -> ProvedEngine:
         median_ms = float(median(interleaved({"engine": segment}, frame, ROUNDS, FRAMES)["engine"]))
         device = session.device
     comparison = reference.compare(answers)
-    pictures = f"{len(dataset)} pictures{'' if comparison.scores else ' without labels: not scored'}"
-    scored_on = f"{device}; {pictures}; against {reference.description}"
-    facts = replace(built.facts, scores=comparison.to_json(), scored_on=scored_on)
+    facts = replace(
+        built.facts,
+        scores=comparison.to_json() if comparison.scores else {},
+        scored_on=f"{device}; {_manner(comparison, len(dataset))} {reference.description}",
+    )
     return ProvedEngine(built.path, facts, built.layers, answers, comparison, device, built.seconds, median_ms)
+
+
+def _manner(found: Comparison, pictures: int) -> str:
+    if found.scores:
+        return f"{pictures} pictures, against"
+    return f"not scored: {pictures} pictures without labels, masks agree to {percent(found.agreement)} % with"
 
 
 def _require_held(engine: Path, found: Comparison, gate: Gate) -> None:
