@@ -49,6 +49,8 @@ JETPACK_LINES = {
     "39": JetPack("7.x", "3.12"),
 }
 
+OLDEST_L4T = 36  # that fcn-edge serves: JetPack 6, for those before it have Python 3.8
+
 # Folders of the GPU's clock: Thor's graphics clusters, then the chip's GPU by its name from Orin back to TX2.
 GPU_CLOCKS = (
     "sys/class/devfreq/gpu-gpc-*",

@@ -10,16 +10,14 @@ from fcn_edge import __version__
 from fcn_edge.errors import printable
 from runtime.doctor.devices import Camera
 from runtime.doctor.examination import Examination
-from runtime.doctor.finding import BAD, INFO, OK, Finding
-from runtime.jetson import Jetson, PowerMode
+from runtime.doctor.finding import BAD, OK, Finding
+from runtime.jetson import OLDEST_L4T, Jetson, PowerMode
 
 GB = 1e9
-LEAST_FREE_BYTES = 1e9  # an engine with its timing cache, or a quarter of an hour of video
+LEAST_FREE_BYTES = 1e9  # an engine of the full FCN-8s takes half of it while it is written
 
-# An x86 without one of these multiplies int8 no faster than float32.
+# Without one of these an x86 adds products of int8 in 16 bits, which may overflow.
 INT8_FEATURES = {"AVX-VNNI", "AVX512-VNNI", "AMX-INT8"}
-
-OLDEST_L4T = 36  # JetPack 6: those before it have Python 3.8
 
 
 def machine_findings(seen: Examination) -> list[Finding]:
@@ -40,9 +38,11 @@ def _processor(machine: Mapping[str, Any]) -> Iterator[Finding]:
     features = machine["features"]
     words = ", ".join(features) or "no feature that speeds up INT8"
     cores = f"{machine['cores']} core{'s' * (machine['cores'] != 1)}"
-    slow = machine["system"].endswith("x86_64") and not INT8_FEATURES & set(features)
     told = f"{printable(machine['processor'])}, {cores}: {words}"
-    yield Finding("processor", f"{told}; INT8 is no faster here than float32" if slow else told, INFO if slow else OK)
+    if machine["system"].endswith("x86_64") and not INT8_FEATURES & set(features):
+        yield Finding("processor", f"{told}; without VNNI or AMX the sums of INT8 may saturate (unverified)")
+    else:
+        yield Finding("processor", told, OK)
     memory = f"{machine['memory_bytes'] / GB:.1f} GB" if machine["memory_bytes"] else "an unknown amount"
     inside = ", in a container" if machine["container"] else ""
     yield Finding("system", f"{machine['system']}, {memory} of memory{inside}")
@@ -55,13 +55,16 @@ def _jetson(jetson: Jetson) -> Iterator[Finding]:
     if jetson.jetpack is None:
         yield Finding("JetPack", f"{release}, which this version of fcn-edge does not know")
         return
+    jetpack, here = jetson.jetpack, ".".join(platform.python_version_tuple()[:2])
     installed = jetson.packages.get("nvidia-jetpack", "").partition("+")[0]
-    told = f"{installed or jetson.jetpack.version} ({release}), whose Python is {jetson.jetpack.python}"
+    parts = {"Python": jetpack.python, "CUDA": jetpack.cuda, "TensorRT": jetpack.tensorrt}
+    brings = ", ".join(f"{name} {version}" for name, version in parts.items() if version)
+    told = f"{installed or jetpack.version} ({release}) with {brings}"
     if int((jetson.l4t or "0").partition(".")[0]) < OLDEST_L4T:
         yield Finding("JetPack", f"{told}; fcn-edge wants JetPack 6 or newer", BAD, "sdkmanager  # flash JetPack 6.2")
-    elif jetson.jetpack.python != ".".join(platform.python_version_tuple()[:2]):
-        found = f"{told}: TensorRT's package serves no other"
-        yield Finding("JetPack", found, BAD, "/usr/bin/python3 -m venv --system-site-packages .venv")
+    elif jetpack.python != here:
+        cure = f"/usr/bin/python{jetpack.python} -m venv --system-site-packages .venv"
+        yield Finding("JetPack", f"{told}, whose TensorRT is not for the Python {here} that runs here", BAD, cure)
     else:
         yield Finding("JetPack", told, OK)
 
