@@ -22,8 +22,8 @@ from runtime.cuda_driver import LIBRARY
 STEPS = 3  # at most, whose times are taken at once
 
 CURE = (
-    "with a C++ compiler and the CUDA toolkit at hand: CUDA_ROOT=/usr/local/cuda pip install --force-reinstall pycuda, "
-    "or choose another --engine"
+    "with a C++ compiler and the CUDA toolkit at hand: PATH=/usr/local/cuda/bin:$PATH pip install --force-reinstall "
+    "pycuda, or choose another --engine"  # its setup looks for nvcc on PATH, and for no variable
 )
 
 
