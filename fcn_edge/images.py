@@ -39,6 +39,14 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """One mask as (H, W) uint8, the numbers in the file: 8-bit grey values, or the indices of a palette PNG."""
+    mask = read_ids_or_colours(path)
+    if mask.ndim != 2:
+        raise _no_mask(path, f"{mask.shape[2]} channels")
+    return mask
+
+
+def read_ids_or_colours(path: Path) -> NDArray[np.uint8]:
+    """A mask file's numbers as (H, W) uint8, or its colours, (H, W, 3) BGR uint8, where it was saved in colours."""
     try:
         indices = decode_palette_png(read_bytes(path))
     except cv2.error:
@@ -46,12 +54,19 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     if indices is not None:
         _require_size(path, indices)
     mask = _decoded(path, cv2.IMREAD_UNCHANGED) if indices is None else indices
-    if mask.ndim != 2 or mask.dtype != np.uint8:
-        found = f"{mask.shape[2]} channels" if mask.ndim == 3 else f"{mask.dtype} values"
-        raise SourceError(
-            f"{path}: wanted a mask of one 8-bit class id a pixel, found {found}; save class ids, not colours"
-        )
+    if mask.dtype != np.uint8:
+        raise _no_mask(path, f"{mask.dtype} values")
+    if mask.ndim == 3 and mask.shape[2] == 4 and (mask[..., 3] == 255).all():
+        mask = mask[..., :3]  # painted with a program that always saves transparency
+    if mask.ndim == 3 and mask.shape[2] != 3:
+        raise _no_mask(path, f"{mask.shape[2]} channels, not all opaque")
     return mask
+
+
+def _no_mask(path: Path, found: str) -> SourceError:
+    return SourceError(
+        f"{path}: wanted a mask of one 8-bit class id a pixel, found {found}; save class ids, not colours"
+    )
 
 
 def _decoded(path: Path, flags: int) -> NDArray[np.uint8]:

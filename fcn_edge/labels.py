@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from fcn_edge.errors import SourceError
 
+RGB = tuple[int, int, int]
+
 # Pixels without a label, everywhere in fcn-edge, whatever number a dataset's own files use (PASCAL VOC's convention).
 VOID = 255
+BLACK: RGB = (0, 0, 0)  # what void looks like, unless a dataset has a colour for it
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class LabelSet:
     """Class names and their RGB colours; a class id is its position."""
 
     names: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
+    palette: tuple[RGB, ...]
 
     def __post_init__(self) -> None:
         if not self.names or len(self.names) != len(self.palette):
@@ -61,8 +64,17 @@ class LabelSet:
         return cls(tuple(row[1] for row in by_id), tuple((r, g, b) for _, _, (r, g, b) in by_id))
 
 
-def read_classes(path: Path) -> tuple[LabelSet, int]:
-    """A `classes.json` or `labels.json`: the label set, and the id which its masks use for void.
+@dataclass(frozen=True)
+class ClassList:
+    """What a class list says: the label set, and how the masks beside it mark void."""
+
+    labels: LabelSet
+    ignore_index: int = VOID
+    void_rgb: RGB = BLACK  # in masks that were saved in colours
+
+
+def read_classes(path: Path) -> ClassList:
+    """A `classes.json` or `labels.json`.
 
     The file is `{"classes": [{"id", "name", "rgb"}, ...], "ignore_index": 11}`; `ignore_index` may be missing.
     """
@@ -72,8 +84,8 @@ def read_classes(path: Path) -> tuple[LabelSet, int]:
         ignore_index = content.get("ignore_index")
         ignore_index = VOID if ignore_index is None else int(ignore_index)
         if ignore_index == len(labels) - 1:  # listed for its colour; void is no class to learn
-            labels = LabelSet(labels.names[:-1], labels.palette[:-1])
-        return labels, ignore_index
+            return ClassList(LabelSet(labels.names[:-1], labels.palette[:-1]), ignore_index, labels.palette[-1])
+        return ClassList(labels, ignore_index)
     except FileNotFoundError:
         raise SourceError(
             f"wanted the class list {path}, found no such file; write one, or name another folder"

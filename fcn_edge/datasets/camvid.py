@@ -11,7 +11,7 @@ from pathlib import Path
 from fcn_edge.datasets.labelled import LabelledFiles, matched_masks
 from fcn_edge.errors import SourceError
 from fcn_edge.images import list_images
-from fcn_edge.labels import LabelSet, read_classes
+from fcn_edge.labels import ClassList, LabelSet, read_classes
 
 CAMVID_11 = LabelSet(
     names=(
@@ -28,9 +28,10 @@ CAMVID_11_VOID = 11
 
 def open_camvid(root: Path, split: str) -> LabelledFiles:
     """One split (train, val, test); raises SourceError naming what is missing."""
-    classes = root / "classes.json"
-    labels, ignore_index = read_classes(classes) if classes.exists() else (CAMVID_11, CAMVID_11_VOID)
+    listed = root / "classes.json"
+    classes = read_classes(listed) if listed.exists() else ClassList(CAMVID_11, CAMVID_11_VOID)
     image_paths = tuple(list_images(root / split))
     if not image_paths:
         raise SourceError(f"wanted the pictures of {split}, found none in {root / split}; check the folder and --split")
-    return LabelledFiles(labels, image_paths, matched_masks(image_paths, root / f"{split}annot"), ignore_index)
+    mask_paths = matched_masks(image_paths, root / f"{split}annot")
+    return LabelledFiles(classes.labels, image_paths, mask_paths, classes.ignore_index, classes.void_rgb)

@@ -1,4 +1,4 @@
-"""Anyone's pictures: images/SPLIT/x.jpg, masks/SPLIT/x.png (8-bit class ids) and labels.json in one folder."""
+"""Anyone's pictures: images/SPLIT/x.jpg, masks/SPLIT/x.png and labels.json in one folder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fcn_edge.labels import read_classes
 
 def open_folder(root: Path, split: str) -> LabelledFiles:
     """One split; without a folder masks/SPLIT it is unlabelled. Raises SourceError naming what is missing."""
-    labels, ignore_index = read_classes(root / "labels.json")
+    classes = read_classes(root / "labels.json")
     image_folder, mask_folder = root / "images" / split, root / "masks" / split
     image_paths = tuple(list_images(image_folder))
     if not image_paths:
         raise SourceError(f"wanted the pictures of {split}, found none in {image_folder}; check the folder and --split")
     mask_paths = matched_masks(image_paths, mask_folder) if mask_folder.is_dir() else ()
-    return LabelledFiles(labels, image_paths, mask_paths, ignore_index)
+    return LabelledFiles(classes.labels, image_paths, mask_paths, classes.ignore_index, classes.void_rgb)

@@ -6,6 +6,7 @@ Readers of each layout stand beside.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,9 +14,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_edge.datasets.colours import ids_from_colours
 from fcn_edge.errors import SourceError
-from fcn_edge.images import read_bytes, read_image, read_mask
-from fcn_edge.labels import VOID, LabelSet
+from fcn_edge.images import read_bytes, read_ids_or_colours, read_image
+from fcn_edge.labels import BLACK, RGB, VOID, LabelSet
+
+# Gives the (H, W) numbers in a mask file, or its (H, W, 3) BGR colours; a plain function, for other processes call it.
+MaskReader = Callable[[Path], NDArray[np.uint8]]
 
 
 class Dataset(Protocol):
@@ -50,6 +55,8 @@ class LabelledFiles:
     image_paths: tuple[Path, ...]
     mask_paths: tuple[Path, ...]  # one per picture, or empty for pictures without labels
     ignore_index: int = VOID  # the number that the mask files use for void
+    void_rgb: RGB = BLACK  # and the colour, in files that were saved in colours
+    read: MaskReader = read_ids_or_colours
 
     @property
     def has_masks(self) -> bool:
@@ -67,7 +74,11 @@ class LabelledFiles:
     def mask(self, index: int) -> NDArray[np.uint8]:
         if not self.mask_paths:
             raise SourceError(f"wanted the mask of {self.image_paths[index]}, found none; this dataset has no labels")
-        return read_labelled_mask(self.mask_paths[index], self.labels, self.ignore_index)
+        path = self.mask_paths[index]
+        mask = self.read(path)
+        if mask.ndim == 3:
+            mask = ids_from_colours(path, mask, self.labels, self.void_rgb)
+        return with_void(path, mask, self.labels, self.ignore_index)
 
     def digest(self) -> str:
         digest = hashlib.sha256()
@@ -88,9 +99,8 @@ def labelled_picture(dataset: Dataset, index: int) -> tuple[NDArray[np.uint8], N
     return image, mask
 
 
-def read_labelled_mask(path: Path, labels: LabelSet, ignore_index: int) -> NDArray[np.uint8]:
-    """A mask file with its void numbers (`ignore_index` and 255) turned into VOID; any other stray id is refused."""
-    mask = read_mask(path)
+def with_void(path: Path, mask: NDArray[np.uint8], labels: LabelSet, ignore_index: int) -> NDArray[np.uint8]:
+    """A mask, changed in place: its void numbers (`ignore_index` and 255) are VOID; any other stray id is refused."""
     mask[mask == ignore_index] = VOID
     stray = mask[(mask >= len(labels)) & (mask != VOID)]
     if stray.size:

@@ -5,8 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from fcn_edge.datasets.labelled import LabelledFiles, matched_masks, read_labelled_mask
+from fcn_edge.datasets.labelled import LabelledFiles, labelled_picture, matched_masks
 from fcn_edge.errors import SourceError
 from fcn_edge.labels import VOID, LabelSet
 
@@ -16,6 +17,10 @@ THREE = LabelSet(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 def saved(path: Path, *rows: list[int]) -> Path:
     assert cv2.imwrite(str(path), np.array(rows, np.uint8))
     return path
+
+
+def one_mask(path: Path, ignore_index: int = VOID) -> NDArray[np.uint8]:
+    return LabelledFiles(THREE, (path,), (path,), ignore_index).mask(0)
 
 
 @pytest.fixture
@@ -39,8 +44,7 @@ def pair(tmp_path: Path) -> LabelledFiles:
 def test_the_void_number_of_a_dataset_becomes_ours(
     tmp_path: Path, ignore_index: int, stored: list[int], read: list[int]
 ) -> None:
-    mask = read_labelled_mask(saved(tmp_path / "m.png", stored), THREE, ignore_index)
-    assert mask.tolist() == [read]
+    assert one_mask(saved(tmp_path / "m.png", stored), ignore_index).tolist() == [read]
 
 
 @pytest.mark.parametrize(("stored", "found"), [([0, 3, 3, 9], "found 3 in 3 pixels"), ([254], "found 254 in 1 pixels")])
@@ -48,7 +52,13 @@ def test_a_stray_id_is_refused_with_the_file_the_ids_and_their_number(
     tmp_path: Path, stored: list[int], found: str
 ) -> None:
     with pytest.raises(SourceError, match=rf"m\.png: wanted class ids 0\.\.2 or void \(11\), {found}"):
-        read_labelled_mask(saved(tmp_path / "m.png", stored), THREE, 11)
+        one_mask(saved(tmp_path / "m.png", stored), 11)
+
+
+def test_a_mask_of_another_size_than_its_picture_is_refused_with_both_sizes(pair: LabelledFiles) -> None:
+    saved(pair.mask_paths[0], [0, 1, 2])
+    with pytest.raises(SourceError, match=r"one size, found \(1, 4\) and \(1, 3\) for x\.png"):
+        labelled_picture(pair, 0)
 
 
 def test_each_picture_has_the_mask_of_its_own_name(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fcn_edge.errors import SourceError
-from fcn_edge.labels import VOID, LabelSet, read_classes
+from fcn_edge.labels import BLACK, RGB, VOID, ClassList, LabelSet, read_classes
 
 SKY = {"id": 0, "name": "sky", "rgb": [1, 2, 3]}
 ROAD = {"id": 1, "name": "road", "rgb": [4, 5, 6]}
@@ -16,7 +16,7 @@ NOTHING = {"id": 2, "name": "void", "rgb": [0, 0, 0]}
 TWO = LabelSet(("sky", "road"), ((1, 2, 3), (4, 5, 6)))
 
 
-def read(tmp_path: Path, content: Any) -> tuple[LabelSet, int]:
+def read(tmp_path: Path, content: Any) -> ClassList:
     path = tmp_path / "labels.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return read_classes(path)
@@ -92,16 +92,17 @@ def test_every_mask_value_has_a_bgr_colour_and_those_of_no_class_are_black() -> 
 def test_the_void_number_is_read_and_is_255_where_none_is_given(
     tmp_path: Path, extra: dict[str, Any], expected: int
 ) -> None:
-    assert read(tmp_path, {"classes": [SKY, ROAD], **extra}) == (TWO, expected)
+    assert read(tmp_path, {"classes": [SKY, ROAD], **extra}) == ClassList(TWO, expected)
 
 
-def test_a_void_class_listed_last_is_no_class_to_learn(tmp_path: Path) -> None:
-    assert read(tmp_path, {"classes": [SKY, NOTHING, ROAD], "ignore_index": 2}) == (TWO, 2)
+@pytest.mark.parametrize("rgb", [BLACK, (224, 224, 192)])
+def test_a_void_class_listed_last_is_no_class_to_learn_but_gives_its_colour(tmp_path: Path, rgb: RGB) -> None:
+    found = read(tmp_path, {"classes": [SKY, {**NOTHING, "rgb": rgb}, ROAD], "ignore_index": 2})
+    assert found == ClassList(TWO, 2, rgb)
 
 
 def test_a_void_class_listed_first_keeps_the_ids_of_the_others(tmp_path: Path) -> None:
-    labels, ignore_index = read(tmp_path, {"classes": [SKY, ROAD], "ignore_index": 0})
-    assert (labels, ignore_index) == (TWO, 0)
+    assert read(tmp_path, {"classes": [SKY, ROAD], "ignore_index": 0}) == ClassList(TWO, 0)
 
 
 @pytest.mark.parametrize(

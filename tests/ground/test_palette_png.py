@@ -18,13 +18,15 @@ GREY, RGB, PALETTE = 0, 2, 3
 MASKS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20))
 
 
-def png_file(rows: NDArray[np.uint8], bit_depth: int = 8, colour_type: int = PALETTE) -> bytes:
+def png_file(
+    rows: NDArray[np.uint8], bit_depth: int = 8, colour_type: int = PALETTE, colours: NDArray[np.uint8] = COLOURS
+) -> bytes:
     """A PNG file whose scanlines are these bytes, already packed; its width follows from their number."""
     channels = 3 if colour_type == RGB else 1
     width = rows.shape[1] * 8 // (bit_depth * channels)
     header = struct.pack(">IIBBBBB", width, rows.shape[0], bit_depth, colour_type, 0, 0, 0)
     lines = b"".join(b"\0" + row.tobytes() for row in rows)
-    table = [(b"PLTE", COLOURS[: 2 ** min(bit_depth, 8)].tobytes())] if colour_type == PALETTE else []
+    table = [(b"PLTE", colours[: 2 ** min(bit_depth, 8)].tobytes())] if colour_type == PALETTE else []
     chunks = [(b"IHDR", header), *table, (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -105,7 +107,15 @@ def test_palette_files_of_few_bits_give_their_indices(bit_depth: int) -> None:
     np.testing.assert_array_equal(found, values)
 
 
-@pytest.mark.parametrize(("bit_depth", "colour_type"), [(1, GREY), (8, GREY), (16, GREY), (8, RGB)])
+@pytest.mark.parametrize("bit_depth", [1, 2, 4])
+def test_grey_files_of_few_bits_give_their_numbers_and_not_shades(bit_depth: int) -> None:
+    values = np.random.default_rng(bit_depth).integers(0, 2**bit_depth, (5, 16), np.uint8)
+    found = decode_palette_png(png_file(packed(values, bit_depth), bit_depth, GREY))
+    assert found is not None
+    np.testing.assert_array_equal(found, values)
+
+
+@pytest.mark.parametrize(("bit_depth", "colour_type"), [(8, GREY), (16, GREY), (8, RGB)])
 def test_grey_and_rgb_files_have_no_indices(bit_depth: int, colour_type: int) -> None:
     png = png_file(np.zeros((3, 12), np.uint8), bit_depth, colour_type)
     assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED) is not None
@@ -122,6 +132,15 @@ def test_a_palette_file_of_a_bit_depth_that_png_forbids_has_no_indices(bit_depth
     png = png_file(np.ones((2, 64), np.uint8), 8)
     header = struct.pack(">IIBBBBB", 32, 2, bit_depth, PALETTE, 0, 0, 0)  # of 16 bits, 32 values fill a scanline
     assert decode_palette_png(png[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + png[33:]) is None
+
+
+def test_damage_that_only_a_checksum_shows_is_not_read() -> None:
+    png = bytearray(png_file(np.zeros((8, 8), np.uint8)))
+    place = bytes(png).index(b"IDAT") - 4
+    (length,) = struct.unpack_from(">I", png, place)
+    checksum = slice(place + 8 + length, place + 12 + length)
+    png[checksum] = bytes(value ^ 255 for value in png[checksum])
+    assert decode_palette_png(bytes(png)) is None
 
 
 def refused_or_decoded(png: bytes) -> None:
