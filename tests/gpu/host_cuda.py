@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,7 @@ def _compile(folder: Path, stubs: str, defines: tuple[str, ...]) -> None:
     subprocess.run([*command, "-o", str(folder / "libcuda.so.1")], check=True)
 
 
+@cache
 def pycuda_folder(python: str = sys.executable) -> Path:
     """`packages` with pycuda in it, and `names`: what it wants of the driver. Compiled at the first call ever."""
     told = [python, "-c", "import sys; print(sys.implementation.cache_tag)"]

@@ -11,6 +11,8 @@ import pytest
 
 from tests.gpu.host_cuda import gpu_environment
 
+pytestmark = pytest.mark.timeout(900)  # whoever is first on a machine compiles pycuda
+
 BEGIN = """
 import ctypes, json
 import numpy as np

@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import Done
 from tests.gpu.host_cuda import gpu_environment
 
+pytestmark = pytest.mark.timeout(900)  # whoever is first on a machine compiles pycuda
+
 BEGIN = """
 import ctypes, json
 import numpy as np

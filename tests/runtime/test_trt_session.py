@@ -26,6 +26,8 @@ from tests.gpu.simulated_tensorrt import plan_of
 from tests.runtime.small_engines import write_engine
 from tests.runtime.test_session import SIZE_HW, write_graph
 
+pytestmark = pytest.mark.timeout(900)  # whoever is first on a machine compiles pycuda
+
 VERSION = "10.3.0"
 FRAMES = 6
 
@@ -417,26 +419,12 @@ def test_without_a_gpu_nothing_of_tensorrt_is_touched(engine: Path) -> None:
     assert told["found"].startswith("NoGpu: wanted an NVIDIA GPU, found cuInit: ") and told["calls"] == []
 
 
-SERVING = """
-from tests.gpu.session_child import simulate
-simulate()
-import sys
-from pathlib import Path
-import runtime.cli
-from runtime.engine_facts import read_engine_facts
-from runtime.trt_session import TrtSession
-from fcn_edge.__main__ import main
-runtime.cli.open_session = lambda model, *_, **__: TrtSession(model, read_engine_facts(model))
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 def serve(folder: Path, engine: Path, **settings: Any) -> Done:
     """`fcn-edge run` of eight pictures."""
     for index in range(8):
         assert cv2.imwrite(str(folder / f"{index}.png"), draw_street(index, size_hw=SIZE_HW)[0])
     words = ["run", str(folder), str(folder.parent / "masks" / "{name}.png"), "--model", str(engine)]
-    command = [sys.executable, "-W", "error", "-c", SERVING, *words]
+    command = [sys.executable, "-W", "error", "-m", "tests.gpu.session_child", *words]
     where = environment(**settings)
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=where)
 
