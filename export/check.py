@@ -17,6 +17,7 @@ from fcn_edge.files import json_text
 from fcn_edge.manifest import MANIFEST, Manifest, read_manifest
 from fcn_edge.progress import say
 from runtime.engine_facts import ENGINE_SUFFIX
+from runtime.engine_file import origin_in
 
 FOR_TENSORRT = ("model.fp32.onnx", "model.fp16.onnx", "model.int8.onnx")
 FOR_CPUS = "model.int8-cpu.onnx"
@@ -71,11 +72,10 @@ def _manifest_of(model: Path) -> Manifest | None:
 
 
 def _checked(path: Path, manifest: Manifest | None, trust: bool) -> Checked:
-    onnx = path.with_suffix(".onnx").name
-    sha256 = next((file.sha256 for file in manifest.files if file.name == onnx), None) if manifest else None
     if path.suffix == ENGINE_SUFFIX:
-        return checked_engine(path, sha256, trust=trust)
-    return checked_graph(path, sha256, _rules())
+        return checked_engine(path, origin_in(manifest, path), trust=trust)
+    files = manifest.files if manifest else ()
+    return checked_graph(path, next((file for file in files if file.name == path.name), None), _rules())
 
 
 def _rules() -> CheckGraph | None:

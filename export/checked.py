@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_edge.errors import ModelError, first_line, printable
-from fcn_edge.files import sha256_of
-from fcn_edge.manifest import MANIFEST
+from fcn_edge.manifest import BundleFile
 from fcn_edge.report import print_table
+from runtime.model_file import onnx_of
 from runtime.onnx_outline import outline_of, require_plain_onnx
 from runtime.preflight import Preflight, preflight
 
@@ -79,9 +79,9 @@ class CheckedEngine:
 Checked = CheckedGraph | CheckedEngine
 
 
-def checked_graph(path: Path, sha256: str | None, check_graph: CheckGraph | None) -> CheckedGraph:
-    """`sha256`: of the file that its bundle speaks of, if it is in one. `check_graph` reads the rules; None where the
-    onnx package, which that needs, is missing.
+def checked_graph(path: Path, file: BundleFile | None, check_graph: CheckGraph | None) -> CheckedGraph:
+    """`file`: what its bundle says of it, if it is in one. `check_graph` reads the rules; None where the onnx package,
+    which that needs, is missing.
     """
     try:
         outline_of(path)
@@ -90,23 +90,17 @@ def checked_graph(path: Path, sha256: str | None, check_graph: CheckGraph | None
         return CheckedGraph(path, error=error)
     try:
         require_plain_onnx(path)
-        _require_named(path, sha256)
+        if file:
+            onnx_of(path.parent, file)
     except ModelError as error:
         return CheckedGraph(path, findings, error)
     return CheckedGraph(path, findings, _breaches(path, findings) if findings else None)
 
 
-def _require_named(path: Path, sha256: str | None) -> None:
-    if sha256 is not None and sha256_of(path) != sha256:
-        raise ModelError(
-            f"{path}: wanted the file that {MANIFEST} names by its sha256, found another file; export the bundle again"
-        )
-
-
-def checked_engine(path: Path, onnx_sha256: str | None, *, trust: bool) -> CheckedEngine:
-    """`onnx_sha256`: of the file that it must have been built from, if it is in a bundle that has one."""
+def checked_engine(path: Path, file: BundleFile | None, *, trust: bool) -> CheckedEngine:
+    """`file`: what it must have been built from, if it is in a bundle that has it."""
     try:
-        flight = preflight(path, onnx_sha256=onnx_sha256, trust=trust)
+        flight = preflight(path, onnx_sha256=file.sha256 if file else None, trust=trust)
     except ModelError as error:
         return CheckedEngine(path, error=error)
     return CheckedEngine(path, flight, flight.error)

@@ -14,14 +14,14 @@ from runtime.preflight import require_servable
 def servable_facts(engine: Path, *, trust: bool = False) -> EngineFacts:
     """The facts of an engine that may be opened here; raises ModelError. Of a bundle it must be the bundle's own."""
     manifest = read_manifest(engine.parent) if (engine.parent / MANIFEST).is_file() else None
-    file = _origin_in(manifest, engine)
+    file = origin_in(manifest, engine)
     if trust and not sidecar_of(engine).exists():
         require_plan(engine)
         return _foreign_facts(engine, manifest, file)
     return require_servable(engine, onnx_sha256=file.sha256 if file else None, trust=trust)
 
 
-def _origin_in(manifest: Manifest | None, engine: Path) -> BundleFile | None:
+def origin_in(manifest: Manifest | None, engine: Path) -> BundleFile | None:
     """The ONNX file of the bundle that the engine is named after."""
     files = manifest.files if manifest else ()
     return next((file for file in files if engine == engine_path(engine.parent, file.precision)), None)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fcn_edge.errors import ModelError, printable
 from runtime.conditions import REFUSED, Condition, judged
-from runtime.engine_facts import EngineFacts, Sidecar, build_command, read_sidecar
+from runtime.engine_facts import EngineFacts, Sidecar, build_command, read_sidecar, sidecar_of
 from runtime.engine_fit import fit
 from runtime.engine_origin import origin, require_plan
 
@@ -35,7 +35,7 @@ def require_servable(engine: Path, *, onnx_sha256: str | None = None, trust: boo
 
     `onnx_sha256` is of the ONNX file that the engine must have been built from; None where there is none to hold it
     against. `trust` (--trust-engine) takes an engine whoever wrote it and whatever the digests say, but never without a
-    sidecar, which alone knows the classes, and never one that was built for another machine.
+    sidecar, which knows the classes, and never one that was built for another machine.
     """
     with _looking_at(engine):
         require_plan(engine)
@@ -54,7 +54,9 @@ def preflight(engine: Path, *, onnx_sha256: str | None = None, trust: bool = Fal
             sidecar = read_sidecar(engine)
         except ModelError as error:
             unread = Condition("sidecar", "as it was built", "none that can be read", REFUSED, error)
-            return Preflight(engine, None, (unread, *fit(engine, None)))
+            # The bundle that names its ONNX file tells its classes as well (`engine_file.servable_facts`).
+            is_trusted = trust and onnx_sha256 is not None and not sidecar_of(engine).exists()
+            return Preflight(engine, None, (unread.trusted() if is_trusted else unread, *fit(engine, None)))
         return Preflight(engine, sidecar.facts, tuple(_conditions(engine, sidecar, onnx_sha256, trust)))
 
 

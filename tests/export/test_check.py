@@ -316,6 +316,14 @@ def test_an_engine_without_sidecar_is_refused_with_what_its_plan_tells(
     assert "10.3.0.26 (by its plan)" in out and "found none" in only_line(err)
 
 
+def test_who_trusts_an_engine_of_a_bundle_needs_no_sidecar_for_the_manifest_knows_the_classes(bundle: Path) -> None:
+    engine = bundle / "model.int8.engine"
+    sidecar_of(engine).unlink()
+    assert main(["check", str(engine), "--trust-engine"]) == 0
+    (bundle / MANIFEST).unlink()
+    assert main(["check", str(engine), "--trust-engine"]) == 4
+
+
 def test_a_bundle_of_engines_alone_is_one(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (bundle / "model.int8.onnx").unlink()
     assert main(["check", str(bundle)]) == 0

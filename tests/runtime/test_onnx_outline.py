@@ -357,7 +357,7 @@ ENDS = {
     "a graph that is a number": (HEAD + field(7, 5), "a number as field 7 of Model"),
     "a version that is text": (field(1, b"8") + HEAD, "bytes as field 1 of Model"),
     "too deep": (nested(DEEPEST // 3 + 1), "nested deeper than"),
-    "far too deep": (nested(20_000), "nested deeper than"),
+    "far too deep": (nested(5_000), "nested deeper than"),
 }
 
 
