@@ -10,7 +10,7 @@ from calibration.appearance import class_rows
 from calibration.image_set import CalibrationSet, drawn, pick_from, pool_of
 from calibration.listing import read_list, write_list
 from calibration.pages import Cuts, page, survey
-from fcn_edge.datasets import open_dataset
+from fcn_edge.datasets import KINDS, open_dataset
 from fcn_edge.errors import UsageError
 from fcn_edge.files import require_writable, whole_file
 from fcn_edge.report import print_table
@@ -24,7 +24,9 @@ def calibration_command() -> None:
 
 
 @calibration_command.command(
-    "pick", epilog="Example: fcn-edge calibration pick camvid:data/camvid --count 64 -o calibration.json"
+    "pick",
+    epilog=f"KIND:FOLDER is one of {KINDS}.\n\n"
+    "Example: fcn-edge calibration pick camvid:data/camvid --count 64 -o calibration.json",
 )
 @click.argument("data", metavar="KIND:FOLDER")
 @click.option("--split", default="train", show_default=True)
@@ -50,7 +52,9 @@ def pick_command(data: str, split: str, count: int, seed: int, path: Path) -> No
 
 
 @calibration_command.command(
-    "inspect", epilog="Example: fcn-edge calibration inspect calibration.json --model bundle -o inspect.html"
+    "inspect",
+    epilog=f"KIND:FOLDER is one of {KINDS}.\n\n"
+    "Example: fcn-edge calibration inspect calibration.json --model bundle -o inspect.html",
 )
 @click.argument("listed", type=PATH, metavar="LIST")
 @click.option("--data", metavar="KIND:FOLDER", help="Where the pictures are now; default: where they were.")

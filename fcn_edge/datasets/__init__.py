@@ -5,24 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from fcn_edge.datasets.camvid import open_camvid
+from fcn_edge.datasets.cityscapes import open_cityscapes
 from fcn_edge.datasets.folder import open_folder
 from fcn_edge.datasets.labelled import Dataset, labelled_picture
+from fcn_edge.datasets.sbd import open_sbd
 from fcn_edge.datasets.synthetic import open_synthetic
+from fcn_edge.datasets.voc import open_voc
 from fcn_edge.errors import SourceError, UsageError
 
-__all__ = ["Dataset", "labelled_picture", "open_dataset", "require_masks"]
+__all__ = ["KINDS", "Dataset", "labelled_picture", "open_dataset", "require_masks"]
 
-READERS = {"camvid": open_camvid, "folder": open_folder}
+READERS = {
+    "camvid": open_camvid,
+    "cityscapes": open_cityscapes,
+    "folder": open_folder,
+    "sbd": open_sbd,
+    "voc": open_voc,
+}
+
+KINDS = ", ".join([*(f"{kind}:FOLDER" for kind in READERS), "synthetic:"])  # for help texts and errors
 
 
 def open_dataset(name: str, split: str) -> Dataset:
-    """One split of `camvid:FOLDER`, `folder:FOLDER` or `synthetic:`; raises UsageError or SourceError."""
+    """One split of what `name` says, one of KINDS; raises UsageError or SourceError."""
     kind, _, folder = name.partition(":")
     if kind == "synthetic":
         return open_synthetic(split)
     if kind not in READERS:
-        kinds = ", ".join([*(f"{kind}:FOLDER" for kind in READERS), "synthetic:"])
-        raise UsageError(f"wanted data as one of {kinds}, found {name!r}; put the kind before the folder")
+        raise UsageError(f"wanted data as one of {KINDS}, found {name!r}; put the kind before the folder")
     if not Path(folder).is_dir() or not folder:
         raise SourceError(f"wanted the folder of a {kind} dataset, found no folder {folder!r}; check the path")
     return READERS[kind](Path(folder), split)

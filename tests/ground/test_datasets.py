@@ -1,15 +1,17 @@
 """datasets/__init__.py: a dataset is opened by its kind, and every kind keeps the same promises."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fcn_edge.datasets import Dataset, open_dataset, require_masks
+from fcn_edge.datasets import READERS, Dataset, open_dataset, require_masks
 from fcn_edge.datasets.camvid import open_camvid
 from fcn_edge.datasets.folder import open_folder
 from fcn_edge.datasets.synthetic import open_synthetic
 from fcn_edge.errors import SourceError, UsageError
+from tests.ground.miniatures import write_cityscapes, write_sbd, write_voc
 
 
 def test_a_folder_is_opened_by_its_kind(street_folder: Path) -> None:
@@ -27,15 +29,15 @@ def test_synthetic_pictures_need_no_folder() -> None:
     assert open_dataset("synthetic:", "val") == open_synthetic("val")
 
 
-@pytest.mark.parametrize("name", ["", "cityscapes:/data", "/data/camvid", "Folder:/data", ":", "data"])
+@pytest.mark.parametrize("name", ["", "ade20k:/data", "/data/camvid", "Folder:/data", ":", "data"])
 def test_an_unknown_kind_is_a_usage_mistake_that_lists_the_kinds(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         open_dataset(name, "val")
-    for kind in ("camvid:FOLDER", "folder:FOLDER", "synthetic:"):
+    for kind in ("camvid:FOLDER", "cityscapes:FOLDER", "folder:FOLDER", "sbd:FOLDER", "voc:FOLDER", "synthetic:"):
         assert kind in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["camvid", "folder"])
+@pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize("folder", ["", "/no/such/folder", __file__])
 def test_a_folder_that_is_none_is_refused(kind: str, folder: str) -> None:
     with pytest.raises(SourceError, match=f"{kind} dataset"):
@@ -68,6 +70,27 @@ def test_a_folder_keeps_the_promises_of_a_dataset(street_folder: Path, split: st
 
 def test_synthetic_keeps_the_promises_of_a_dataset() -> None:
     assert_keeps_the_promises(open_synthetic("val"))
+
+
+@pytest.fixture(params=["voc:", "sbd:", "cityscapes:", "voc: both"])
+def published(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
+    """The train split of a miniature; of VOC's also the one that mixes it with SBD."""
+    write_voc(tmp_path, {"train": ["2007_000032", "2008_000015"]})
+    write_sbd(tmp_path, {"train": ["2008_000015", "2010_000020"]})
+    write_cityscapes(tmp_path, {"train": ["aachen"]})
+    kind, _, both = request.param.partition(":")
+    return open_dataset(f"{kind}:{tmp_path}", "train+sbd" if both else "train")
+
+
+def test_published_datasets_keep_the_promises_of_a_dataset(published: Dataset) -> None:
+    assert_keeps_the_promises(published)
+    assert len(published.digest()) == 64
+
+
+def test_published_datasets_may_be_read_in_another_process(published: Dataset) -> None:
+    there = pickle.loads(pickle.dumps(published))
+    assert there == published
+    np.testing.assert_array_equal(there.mask(0), published.mask(0))
 
 
 @pytest.mark.realdata
