@@ -58,7 +58,7 @@ class Machine:
         self._complaints = cache / "complaints.txt"
         with self._complaints.open("w") as complaints:
             self._process = subprocess.Popen(
-                [bindings.python, "-m", "tests.gpu.contract_child"],
+                [bindings.python, "-W", "error", "-m", "tests.gpu.contract_child"],
                 env={**environment, "XDG_CACHE_HOME": str(cache)},
                 cwd=cache,  # or the product of this folder would come before `source`
                 stdin=subprocess.PIPE,
@@ -80,7 +80,8 @@ class Machine:
     def close(self) -> None:
         """End it; it must end well, and no library may have complained of anything."""
         self._process.communicate(timeout=60)
-        assert (self._process.returncode, self._complaints.read_text()) == (0, "")
+        told = f"exit {self._process.returncode}: {self._complaints.read_text()}"
+        assert told == "exit 0: ", told
 
     def __enter__(self) -> Machine:
         return self

@@ -43,13 +43,13 @@ def hide_modules() -> None:
 def main() -> None:
     from tests.gpu.session_child import simulate
 
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints on its own is no answer
     simulation = simulate()
     hide_modules()
-    for line in sys.stdin:
-        answers.write(json.dumps(done(simulation, **json.loads(line))) + "\n")
-        answers.flush()
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)  # what a library prints on its own is no answer
+        for line in sys.stdin:
+            answers.write(json.dumps(done(simulation, **json.loads(line))) + "\n")
+            answers.flush()
 
 
 def done(simulation: Any, argv: list[str], **settings: Any) -> dict[str, Any]:
