@@ -120,7 +120,9 @@ class TrtSession:
             return CudaGraph(self._cuda.stream, self._enqueue)
         except GraphError as error:
             say(f"{self._path}: served without a CUDA graph: {error}")
-            return None
+        # TensorRT's own CUDA runtime remembers the failure, and may tell it once more (trtexec clears it there).
+        self._enqueue()
+        return None
 
     def _enqueue(self) -> bool:
         return bool(self._execution.execute_async_v3(self._cuda.stream))
@@ -168,7 +170,8 @@ class TrtSession:
                 self._destroy()
         except (DeviceError, GraphError):
             keep_for_ever(self)
-        self._cuda.close()
+        else:
+            self._cuda.close()
 
     def _destroy(self) -> None:
         """What uses before what is used: TensorRT's contexts are not to outlive their engine."""

@@ -267,6 +267,23 @@ def test_an_engine_that_cannot_be_captured_is_served_without_a_graph_and_that_is
     assert "served without a CUDA graph: cuStreamEndCapture: CUDA_ERROR_STREAM_CAPTURE_INVALIDATED" in line
 
 
+def test_a_failed_capture_that_tensorrt_remembers_for_one_run_more_harms_nothing(engine: Path) -> None:
+    code = """
+from tests.gpu.simulated_tensorrt import IExecutionContext
+enqueue, results = IExecutionContext.execute_async_v3, []
+def remembering(self, stream_handle):
+    results.append(results.count(False) != 1 and enqueue(self, stream_handle))
+    return results[-1]
+IExecutionContext.execute_async_v3 = remembering
+with opened() as session:
+    tell(right=is_right(session, 1), results=results)
+"""
+    done = run(code, engine, no_capture=1)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["right"] and told["results"] == [True, False, False, True, True]  # plain, captured, told once more ...
+
+
 def test_a_driver_of_before_cuda_11_4_launches_graphs_too(engine: Path) -> None:
     told = told_by(f"GRAPH = True\n{SERVED}", engine, defines=("WITHOUT_GRAPH_FLAGS",))
     assert told["right"] == [True] * FRAMES and done_between(told, "graph_launches") == FRAMES
