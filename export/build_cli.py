@@ -12,15 +12,14 @@ import click
 
 from export.buildable import ALL, Buildable, buildable
 from export.engine_build import PRECISIONS, BuildOptions
-from export.engine_proof import Gate, ProvedEngine, proved_engine, require_tensorrt
+from export.engine_proof import Gate, ProvedEngine, engine_rows, proved_engine, require_tensorrt
 from export.engine_reference import STREETS, reference_for
-from export.score import points
 from fcn_edge.datasets import Dataset, open_dataset
 from fcn_edge.errors import ModelError, SourceError, UsageError
 from fcn_edge.files import json_text, require_writable
 from fcn_edge.options import Names
 from fcn_edge.progress import say
-from fcn_edge.report import percent, print_table
+from fcn_edge.report import print_table
 from runtime.engine_facts import ENGINE_SUFFIX
 
 PATH = click.Path(path_type=Path)
@@ -123,23 +122,3 @@ def _tell(model: Path, reference: str, built: list[ProvedEngine], as_json: bool)
         click.echo(json_text(content))
     elif built:
         print_table(f"{model} on {built[0].device}, against {reference}", engine_rows(built))
-
-
-def engine_rows(built: list[ProvedEngine]) -> list[list[str]]:
-    """A table, header first."""
-    rows = [["engine", "mean IoU %", "lost, points", "masks agree %", "MB", "INT8 layers", "build s", "median ms"]]
-    for engine in built:
-        found, layers = engine.comparison, engine.layers
-        rows.append(
-            [
-                engine.precision,
-                percent(found.scores.mean_iou) if found.scores else "",
-                points(found.drop),
-                percent(found.agreement),
-                f"{engine.facts.engine_bytes / 1e6:.2f}",
-                f"{layers.held} of {len(layers.wanted)}" if layers.wanted else "",
-                f"{engine.build_s:.0f}",
-                f"{engine.median_ms:.2f}",
-            ]
-        )
-    return rows

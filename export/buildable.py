@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.engine_build import PRECISIONS
-from fcn_edge.errors import ModelError, UsageError, printable
-from fcn_edge.files import sha256_of
+from fcn_edge.errors import UsageError, printable
 from fcn_edge.labels import LabelSet
-from fcn_edge.manifest import MANIFEST, BundleFile, Manifest, ModelFacts, read_manifest
+from fcn_edge.manifest import Manifest, read_manifest
 from runtime.engine_facts import ENGINE_SUFFIX
-from runtime.onnx_outline import require_plain_onnx
+from runtime.model_file import onnx_facts, onnx_of
 
 ALL = "all"  # those of PRECISIONS that a bundle holds
 
@@ -32,7 +31,7 @@ def buildable(model: Path, precisions: tuple[str, ...] = (ALL,)) -> Buildable:
         return _of_bundle(model, precisions)
     if model.suffix == ENGINE_SUFFIX:
         raise UsageError(f"wanted a bundle or an ONNX file to build from, found the engine {model}; give its ONNX file")
-    facts = ModelFacts.from_metadata(require_plain_onnx(model).metadata, model)
+    facts = onnx_facts(model)
     if facts.precision not in PRECISIONS:
         raise UsageError(
             f"{model}: wanted {_any_of(PRECISIONS)}, found {printable(facts.precision)}; give another file"
@@ -49,20 +48,9 @@ def _of_bundle(bundle: Path, precisions: tuple[str, ...]) -> Buildable:
     if not wanted or not set(wanted) <= set(here):
         told = ", ".join(manifest.precisions) or "none"
         raise UsageError(f"{bundle}: wanted files of {', '.join(wanted or PRECISIONS)}, found {told}; export it again")
-    files = {file.precision: _whole(bundle, file) for file in manifest.files if file.precision in {*wanted, "fp32"}}
+    files = {file.precision: onnx_of(bundle, file) for file in manifest.files if file.precision in {*wanted, "fp32"}}
     plainest = files.get("fp32", files[wanted[0]])
     return Buildable({name: files[name] for name in wanted}, plainest, manifest.labels, manifest)
-
-
-def _whole(bundle: Path, file: BundleFile) -> Path:
-    """The file, if it is the one that the manifest speaks of."""
-    path = bundle / file.name
-    if not path.is_file() or sha256_of(path) != file.sha256:
-        found = "another file" if path.is_file() else "none"
-        raise ModelError(
-            f"{path}: wanted the file that {MANIFEST} names by its sha256, found {found}; export the bundle again"
-        )
-    return path
 
 
 def _any_of(names: tuple[str, ...]) -> str:

@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from export.bundle_report import file_latencies, report_json, report_page
-from export.exporter import Evidence, Exporter, ExportPlan, graph_path
+from export.evidence import Evidence
+from export.exporter import Exporter, ExportPlan, graph_path
 from export.prover import PROXIED
 from fcn_edge.errors import ModelError
 from fcn_edge.files import sha256_of, whole_file, whole_folder, write_json
@@ -23,7 +24,9 @@ def export_bundle(plan: ExportPlan, bundle: Path) -> tuple[Manifest, Evidence]:
     with whole_folder(bundle) as folder:
         exporter = Exporter(plan, folder)
         evidence = exporter.run()
-        manifest = Manifest(plan.checkpoint.labels, plan.size_hw, _files(evidence, folder), exporter.provenance)
+        manifest = Manifest(
+            plan.checkpoint.labels, plan.size_hw, _files(evidence, folder, plan.max_drop), exporter.provenance
+        )
         evidence.latencies = file_latencies(plan, folder, list(evidence.proofs))
         page = report_page(bundle.name, manifest, plan, evidence)
         refused = refusal(evidence, plan)
@@ -71,15 +74,22 @@ def _to_blame(evidence: Evidence, precision: str) -> list[str]:
     return [", ".join(named)] if named else []
 
 
-def _files(evidence: Evidence, folder: Path) -> tuple[BundleFile, ...]:
+def _files(evidence: Evidence, folder: Path, budget: float) -> tuple[BundleFile, ...]:
     files = []
     for name, proof in evidence.proofs.items():
         path = graph_path(folder, name)
-        kept = tuple(sorted(evidence.recipes[name].kept))
-        scores = proof.comparison.to_json()
-        calibration = evidence.winners.get(name, {})
-        digest, size = sha256_of(path), path.stat().st_size
         files.append(
-            BundleFile(path.name, name, digest, size, scores, proof.device, name in PROXIED, kept, calibration)
+            BundleFile(
+                name=path.name,
+                precision=name,
+                sha256=sha256_of(path),
+                bytes=path.stat().st_size,
+                scores=proof.comparison.to_json(),
+                scored_on=proof.device,
+                proxy=name in PROXIED and name not in evidence.engines,
+                float_layers=tuple(sorted(evidence.recipes[name].kept)),
+                calibration=evidence.winners.get(name, {}),
+                proved_on=evidence.proved_on(name, budget),
+            )
         )
     return tuple(files)

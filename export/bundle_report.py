@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from export.contact_sheet import contact_sheet, spread
 from export.contest import Entry
-from export.exporter import Evidence, ExportPlan, graph_path
+from export.engine_proof import engine_rows
+from export.evidence import Evidence
+from export.exporter import ExportPlan, graph_path
 from export.prover import PROXIED
 from export.repair import Step
 from export.score import open_artifact, points
@@ -37,7 +39,7 @@ def file_latencies(plan: ExportPlan, folder: Path, precisions: Sequence[str]) ->
     """Frame to mask on this machine, in turns, of the files that are meant for it."""
     with ExitStack() as stack:
         segments = {
-            name: stack.enter_context(open_artifact(graph_path(folder, name), plan.engine)).segment
+            name: stack.enter_context(open_artifact(graph_path(folder, name), plan.cpu_engine)).segment
             for name in precisions
             if name not in PROXIED
         }
@@ -53,6 +55,11 @@ def report_json(manifest: Manifest, plan: ExportPlan, evidence: Evidence) -> dic
         "max_miou_drop": plan.max_drop,
         "artifacts": {name: comparison.to_json() for name, comparison in comparisons(evidence).items()},
         "files": [asdict(file) for file in manifest.files],
+        "other_engines": {
+            name: {engine: comparison.to_json() for engine, comparison in found.items()}
+            for name, found in evidence.elsewhere.items()
+        },
+        "engines": [engine.to_json() for engine in evidence.engines.values()],
         "contests": {name: [asdict(entry) for entry in entries] for name, entries in evidence.contests.items()},
         "sensitivity": {name: [asdict(cost) for cost in costs] for name, costs in evidence.costs.items()},
         "repairs": {name: [_step_json(step) for step in steps] for name, steps in evidence.steps.items()},
@@ -80,6 +87,7 @@ def report_page(name: str, manifest: Manifest, plan: ExportPlan, evidence: Evide
     sections = [
         _verdict(manifest, plan, evidence),
         *_score_sections(evidence),
+        *_engine_sections(manifest, evidence),
         *(_sensitivity(name, costs) for name, costs in evidence.costs.items()),
         *(_repair(name, steps) for name, steps in evidence.steps.items()),
         *(_contest(name, entries) for name, entries in evidence.contests.items()),
@@ -142,6 +150,21 @@ def _score_sections(evidence: Evidence) -> list[Section]:
         Section("Scores in percent", rows=[["", *scored], *score_rows(scored)]),
         Section("Lost by each class, points of IoU", rows=lost),
     ]
+
+
+def _engine_sections(manifest: Manifest, evidence: Evidence) -> list[Section]:
+    """Where each file was proved, and the engines that were built of it."""
+    rows = [["file", "engine", "mean IoU %", "lost, points", "masks agree %", ""]]
+    for name, others in evidence.elsewhere.items():
+        file = manifest.file(name)
+        assert file is not None
+        for engine, found in others.items():
+            proved = "" if engine in file.proved_on else "over the budget"
+            rows.append([name, engine, _mean_iou(found), points(found.drop), percent(found.agreement), proved])
+    sections = [Section("The same files on other engines", rows=rows)] if len(rows) > 1 else []
+    if evidence.engines:
+        sections.append(Section("Engines of TensorRT", rows=engine_rows(evidence.engines.values())))
+    return sections
 
 
 def _sensitivity(name: str, costs: Sequence[LayerCost]) -> Section:
@@ -210,5 +233,6 @@ def _calibration(manifest: Manifest) -> Section:
 def _origin(manifest: Manifest) -> Section:
     plain = {key: value for key, value in manifest.provenance.items() if not isinstance(value, dict)}
     rows = [["what", "value"], *([key, str(value)] for key, value in plain.items())]
-    rows += [[file.name, f"scored on {file.scored_on}"] for file in manifest.files]
+    for file in manifest.files:
+        rows.append([file.name, f"scored on {file.scored_on}; proved on {', '.join(file.proved_on) or 'none'}"])
     return Section("Origin", rows=rows)

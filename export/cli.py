@@ -13,6 +13,7 @@ import cv2
 
 from calibration.image_set import CalibrationSet, pick
 from export.contact_sheet import contact_sheet, spread
+from export.engine_proof import engine_rows, require_tensorrt
 from export.score import CHECKPOINT_SUFFIX, open_artifact, require_same_classes
 from fcn_edge.datasets import open_dataset, require_masks
 from fcn_edge.errors import ModelError, SourceError, UsageError
@@ -60,7 +61,13 @@ WORTH_A_STRETCH = 1.2  # 4:3 against 16:10 passes, 3:4 does not
     "--precisions", type=Names(PRECISIONS), default=",".join(PRECISIONS), show_default=True, help="Files to make."
 )
 @click.option("--outputs", type=Names(OUTPUTS), default="mask", show_default=True, help="mask or mask,confidence.")
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What proves the files.")
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="auto",
+    show_default=True,
+    help="What proves the files; auto: every CPU engine here; tensorrt also builds engines for this machine's GPU.",
+)
 @click.option(
     "--max-miou-drop",
     type=click.FloatRange(0, 100),
@@ -94,7 +101,8 @@ def export_command(
     """Turn CHECKPOINT into a bundle of ONNX files, each opened in a runtime and compared with the checkpoint.
 
     The graphs take a uint8 BGR frame (1, H, W, 3) and give a uint8 class mask (1, H, W). fp16 and int8 are for
-    TensorRT and scored by proxy; int8-cpu is for x86. A file that loses more than --max-miou-drop is refused (exit 4).
+    TensorRT and, without --engine tensorrt, scored by proxy; int8-cpu is for x86. A file that loses more than
+    --max-miou-drop is refused (exit 4).
     """
     bundle = bundle.resolve() if bundle.is_symlink() else bundle
     if bundle.exists() and (not bundle.is_dir() or any(bundle.iterdir())):
@@ -107,6 +115,8 @@ def export_command(
         raise UsageError(f"wanted mask among the --outputs, found {','.join(outputs)}; give mask or mask,confidence")
     if math.isnan(max_miou_drop):
         raise UsageError("wanted points of mean IoU as --max-miou-drop, found nan; give 0.5, or what you can afford")
+    if engine == "tensorrt":
+        require_tensorrt()  # before the work, not after it
     proving = open_dataset(data, split)
     pictures: CalibrationSet | None = None
     origin: dict[str, str] = {}
@@ -145,6 +155,8 @@ def export_command(
     manifest, evidence = export_bundle(plan, bundle)
     labelled = "" if proving.has_masks else " without labels: agreement of masks only"
     print_table(f"{bundle}, {len(proving)} pictures of {split}{labelled}", bundle_rows(manifest, evidence))
+    if evidence.engines:
+        print_table("engines of TensorRT", engine_rows(evidence.engines.values()))
 
 
 Pictures = tuple[CalibrationSet, dict[str, str]]  # and the names of their origin, for the manifest

@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 from export.engine_build import BuildOptions, BuiltEngine, engine_from_onnx
 from export.engine_reference import Reference
 from export.layer_report import LayerReport
-from export.score import holds
+from export.score import holds, points
 from fcn_edge.errors import ModelError
 from fcn_edge.files import writing
 from fcn_edge.images import fit_frame
@@ -144,3 +144,23 @@ def _require_held(engine: Path, found: Comparison, gate: Gate) -> None:
     if not gate.allow_drop:
         raise ModelError(f"{lost}; build another precision, or take it all the same with --allow-drop")
     say(f"warning: {lost}; kept, as --allow-drop says")
+
+
+def engine_rows(built: Iterable[ProvedEngine]) -> list[list[str]]:
+    """A table, header first."""
+    rows = [["engine", "mean IoU %", "lost, points", "masks agree %", "MB", "INT8 layers", "build s", "median ms"]]
+    for engine in built:
+        found, layers = engine.comparison, engine.layers
+        rows.append(
+            [
+                engine.precision,
+                percent(found.scores.mean_iou) if found.scores else "",
+                points(found.drop),
+                percent(found.agreement),
+                f"{engine.facts.engine_bytes / 1e6:.2f}",
+                f"{layers.held} of {len(layers.wanted)}" if layers.wanted else "",
+                f"{engine.build_s:.0f}",
+                f"{engine.median_ms:.2f}",
+            ]
+        )
+    return rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +16,7 @@ from fcn_edge.labels import LabelSet
 from fcn_edge.manifest import Manifest
 from fcn_edge.progress import say
 from fcn_edge.scoring import Answers, Comparison, answer, compare
+from runtime.engines import is_installed
 
 # onnxruntime first: it computes a quantised file pair by pair, as it stands.
 CPU_ENGINES = ("onnxruntime", "openvino")
@@ -75,7 +75,7 @@ def reference_for(source: Buildable, data: Dataset | None) -> Reference:
     """
     if data is not None:
         require_same_classes(source.labels, data, source.plainest)
-    engine = next((name for name in CPU_ENGINES if find_spec(name)), None)
+    engine = next((name for name in CPU_ENGINES if is_installed(name)), None)
     if engine:
         return _masks(source.plainest, engine, data or drawn_streets(source.labels))
     found = checkpoint_scores(source.manifest, data) if source.manifest and data else None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,29 @@ import torch
 from calibration.cache import Snapshots, observed
 from calibration.image_set import CalibrationSet
 from calibration.thresholds import thresholds
-from export.contest import Entry, ceilings_of, contest, judge, set_sizes
+from export.contest import ceilings_of, contest, judge, set_sizes
+from export.engine_build import PRECISIONS as FOR_TENSORRT
+from export.engine_build import BuildOptions
+from export.engine_proof import Gate, proved_engine
+from export.engine_reference import MaskReference
+from export.evidence import Evidence
 from export.half import LIMIT, out_of_range
 from export.onnx_export import onnx_from_checkpoint
-from export.prover import PRECISIONS, Proof, Prover, Recipe
-from export.repair import Step, repaired
+from export.other_engines import proved_on_others
+from export.prover import PRECISIONS, PROXIED, Proof, Prover, Recipe
+from export.repair import repaired
 from export.score import holds, open_artifact, require_seen
-from export.sensitivity import LayerCost, ranking
+from export.sensitivity import ranking
 from fcn_edge import __version__
 from fcn_edge.datasets import Dataset
 from fcn_edge.errors import ModelError
 from fcn_edge.files import sha256_of
 from fcn_edge.manifest import ModelFacts
 from fcn_edge.progress import say
-from fcn_edge.scoring import Answers, Comparison, answer, compare
+from fcn_edge.scoring import Answers, answer
 from fcn_edge.training.checkpoint import Checkpoint
+from runtime.engine_facts import engine_path
+from runtime.engines import engine_at_hand
 
 CONTEST = "contest"  # the method that tries all others
 DEFAULT_METHOD = "minmax"  # where no labelled picture is left to judge a contest
@@ -55,28 +62,15 @@ class ExportPlan:
     repair: bool = False
     sensitivity: bool = True
 
+    @property
+    def cpu_engine(self) -> str:
+        """What proves the files that are for CPUs: the engine that such a file on its own is opened on here."""
+        return self.engine if self.is_explicit else engine_at_hand()
 
-@dataclass
-class Evidence:
-    """Everything found out on the way, for the report."""
-
-    reference: Answers
-    proofs: dict[str, Proof] = field(default_factory=dict)  # by precision
-    recipes: dict[str, Recipe] = field(default_factory=dict)
-    winners: dict[str, dict[str, Any]] = field(default_factory=dict)  # INT8 precision -> method and count
-    contests: dict[str, list[Entry]] = field(default_factory=dict)
-    costs: dict[str, list[LayerCost]] = field(default_factory=dict)
-    steps: dict[str, list[Step]] = field(default_factory=dict)
-    latencies: dict[str, list[float]] = field(default_factory=dict)  # the median milliseconds of each round
-
-    @cached_property
-    def own(self) -> Comparison:
-        """The checkpoint beside itself: its scores."""
-        return compare(self.reference, self.reference)
-
-    def over(self, budget: float) -> list[str]:
-        """The precisions whose files lose more than the budget."""
-        return [name for name, proof in self.proofs.items() if not holds(proof.comparison, budget)]
+    @property
+    def is_explicit(self) -> bool:
+        """Whether the user named the one engine that serves on a CPU."""
+        return self.engine not in ("auto", "tensorrt")
 
 
 class Exporter:
@@ -95,10 +89,14 @@ class Exporter:
         say("exporting fp32")
         onnx_from_checkpoint(plan.checkpoint, facts, fp32, plan.outputs)
         self.evidence = Evidence(self._reference())
-        self.prover = Prover(fp32, facts, plan.proving, self.evidence.reference, plan.engine)
+        self.prover = Prover(fp32, facts, plan.proving, self.evidence.reference, plan.cpu_engine)
         self._choose_recipes()
         for recipe in self.evidence.recipes.values():
             self._make(recipe)
+            self._prove_elsewhere(recipe.precision)
+        if plan.engine == "tensorrt":
+            for name in (name for name in FOR_TENSORRT if name in self.evidence.proofs):
+                self._build(name)
         if plan.sensitivity and not self.evidence.costs:
             self._rank_worst()
         return self.evidence
@@ -159,6 +157,25 @@ class Exporter:
             mended, steps = repaired(self.prover, recipe, evidence.costs[name], plan.max_drop, path, first)
             evidence.recipes[name], evidence.steps[name] = mended, steps
             evidence.proofs[name] = self.prover.prove(path, name)
+
+    def _prove_elsewhere(self, name: str) -> None:
+        """On the other CPU engines that are installed here, so that whichever is the faster serves a proved file."""
+        if name not in PROXIED and not self.plan.is_explicit:
+            found = proved_on_others(self.prover, self.path(name), name, self.plan.max_drop)
+            self.evidence.elsewhere.setdefault(name, {}).update(found)
+
+    def _build(self, name: str) -> None:
+        """TensorRT's engine of a file; where the file is for TensorRT alone, it is the proof, and no proxy's."""
+        plan, evidence = self.plan, self.evidence
+        reference = MaskReference(plan.proving, evidence.reference, "the checkpoint")
+        # A file whose proof is the engine's is judged with all others at the end, with the evidence in a page.
+        gate = Gate(reference) if name in PROXIED else Gate(reference, plan.max_drop, plan.allow_drop)
+        engine = proved_engine(self.path(name), engine_path(self.folder, name), BuildOptions(), gate)
+        evidence.engines[name] = engine
+        of_engine = Proof(engine.comparison, engine.answers, engine.device, "tensorrt")
+        first, other = (of_engine, evidence.proofs[name]) if name in PROXIED else (evidence.proofs[name], of_engine)
+        evidence.proofs[name] = first
+        evidence.elsewhere.setdefault(name, {})[other.engine] = other.comparison
 
     def _rank(self, recipe: Recipe) -> None:
         say(f"looking for the layers that cost {recipe.precision} accuracy")

@@ -49,6 +49,7 @@ class Proof:
     comparison: Comparison
     answers: Answers
     device: str
+    engine: str  # by its name in `runtime.engines.ENGINES`
 
 
 class Prover:
@@ -72,12 +73,13 @@ class Prover:
     def write(self, recipe: Recipe, path: Path) -> None:
         save(recipe.graph(self.fp32), replace(self.facts, precision=recipe.precision), path)
 
-    def prove(self, path: Path, precision: str, indices: Sequence[int] | None = None) -> Proof:
-        """Score one file on all pictures, or on those with the given numbers."""
+    def prove(self, path: Path, precision: str, indices: Sequence[int] | None = None, engine: str = "") -> Proof:
+        """Score one file on all pictures, or on those with the given numbers; on another engine than usual if named."""
         reference = self.reference if indices is None else self.reference.part(indices)
-        with open_artifact(path, engine_for(precision, self.engine)) as artifact:
+        engine = engine or engine_for(precision, self.engine)
+        with open_artifact(path, engine) as artifact:
             answers = answer(artifact.segment, self.dataset, f"scoring {path.name}", reference.indices)
-        return Proof(compare(answers, reference), answers, artifact.description)
+        return Proof(compare(answers, reference), answers, artifact.description, engine)
 
     def tried(self, recipe: Recipe, indices: Sequence[int] | None = None) -> Comparison:
         """Score a recipe without keeping its file."""

@@ -34,7 +34,7 @@ def val(street_folder: Path) -> Dataset:
 
 @pytest.fixture
 def no_cpu_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_reference, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine_reference, "is_installed", lambda name: False)
 
 
 def answers_of(path: Path, data: Dataset) -> Answers:
@@ -58,7 +58,7 @@ def test_a_bundles_fp32_file_gives_masks_and_scores(
 def test_openvino_serves_where_onnxruntime_is_not_installed(
     source: Buildable, val: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_reference, "find_spec", lambda name: name == "openvino" or None)
+    monkeypatch.setattr(engine_reference, "is_installed", lambda name: name == "openvino")
     assert reference_for(source, val).description.startswith("model.fp32.onnx on openvino ")
 
 

@@ -42,6 +42,8 @@ def test_the_report_says_its_version_and_all_its_parts(report: dict[str, Any]) -
         "max_miou_drop",
         "artifacts",
         "files",
+        "other_engines",
+        "engines",
         "contests",
         "sensitivity",
         "repairs",

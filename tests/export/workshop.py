@@ -57,7 +57,8 @@ class Workshop:
     def open(self, engine: Path, facts: EngineFacts) -> Any:
         assert sha256_of(engine) == facts.engine_sha256 and not facts.scores
         self.opened.append(engine)
-        session: Any = open_session(self.tiny / facts.onnx_name, "onnxruntime")
+        onnx = engine.parent.parent / facts.onnx_name  # the engine is still aside
+        session: Any = open_session(onnx if onnx.is_file() else self.tiny / facts.onnx_name, "onnxruntime")
         if facts.model.precision in self.disturbed:
             infer, disturbed = session.infer, self.disturbed[facts.model.precision]
             session.infer = lambda frame: disturbed(infer(frame))
