@@ -49,8 +49,17 @@ class Built:
 class Machine:
     """Runs commands in one process, which spares the start of each."""
 
-    def __init__(self, bindings: Bindings, cache: Path, *, source: Path | None = None, **settings: object) -> None:
-        """`source`: a folder with another copy of the product; `settings`: those of host_cuda.c."""
+    def __init__(
+        self,
+        bindings: Bindings,
+        cache: Path,
+        *,
+        source: Path | None = None,
+        hidden: tuple[str, ...] = (),
+        **settings: object,
+    ) -> None:
+        """`source`: a folder with another copy of the product; `hidden`: packages that are not installed there;
+        `settings`: those of host_cuda.c."""
         self.version, self.major = bindings.version, bindings.major
         paths = (bindings.packages, *((source,) if source else ()))
         libraries, python = (bindings.libraries,), bindings.python
@@ -58,7 +67,7 @@ class Machine:
         self._complaints = cache / "complaints.txt"
         with self._complaints.open("w") as complaints:
             self._process = subprocess.Popen(
-                [bindings.python, "-W", "error", "-m", "tests.gpu.contract_child"],
+                [bindings.python, "-W", "error", "-m", "tests.gpu.contract_child", *hidden],
                 env={**environment, "XDG_CACHE_HOME": str(cache)},
                 cwd=cache,  # or the product of this folder would come before `source`
                 stdin=subprocess.PIPE,

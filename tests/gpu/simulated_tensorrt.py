@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnxruntime
 
 from tests.gpu.doubles import Behaviour, World
 from tests.gpu.simulated_graph import TYPES, Graph, Tensor, engine_information, graph_of
@@ -478,8 +479,6 @@ class IExecutionContext(Simulated):
 
     @cached_property
     def _session(self) -> Any:
-        import onnxruntime
-
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3

@@ -118,6 +118,16 @@ def test_bench_tells_copies_and_computing_apart(built: Built, machine: Machine) 
     assert done.enqueued == PER_SESSION
 
 
+def test_a_bundle_is_served_on_tensorrt_and_without_a_cuda_graph_where_that_is_asked(
+    built: Built, machine: Machine
+) -> None:
+    choice = ("--engine", "tensorrt", "--precision", "fp16", "--no-cuda-graph")
+    done = machine("bench", built.bundle, *choice, "--frames", 3, "--warmup", 0, "--json", "-")
+    assert (done.returncode, done.breaches) == (0, []), done.stderr
+    assert "fp16" in done.json["device"] and "no CUDA graph" in done.json["device"]
+    assert done.enqueued == done.run > 3
+
+
 def test_eval_scores_an_engine_as_its_onnx_file(built: Built, machine: Machine, data: str) -> None:
     done = machine("eval", built.engine("fp16"), data, "--json")
     assert (done.returncode, done.breaches) == (0, []), done.stderr
