@@ -15,15 +15,15 @@ from pathlib import Path
 
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
-from fcn_edge.files import json_text, sha256_of
-from fcn_edge.manifest import METADATA_KEY, BundleFile, Manifest, write_manifest
+from fcn_edge.files import sha256_of
+from fcn_edge.manifest import BundleFile, Manifest, write_manifest
 from runtime import tensorrt_library
 from runtime.cuda_driver import NoGpu
 from runtime.engine_facts import sidecar_of
 from tests.conftest import Done, call_fcn_edge, run_fcn_edge
-from tests.export.small_graphs import float_graph, node, quantised_graph
+from tests.export.small_graphs import float_graph, node, quantised_graph, save_exported
 from tests.gpu.host_cuda import gpu_environment
 from tests.runtime.small_engines import BUILDER, BUILT_WITH, PLAN, become, edit_sidecar, engine_facts, write_engine
 from tests.test_house import write_picture
@@ -73,20 +73,12 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def write_bundle(folder: Path, model: onnx.ModelProto) -> Path:
-    path = save(folder / "model.int8.onnx", model)
+    path = save_exported(folder / "model.int8.onnx", model)
     facts = engine_facts().model
     file = BundleFile(path.name, "int8", sha256_of(path), path.stat().st_size, {})
     write_manifest(folder, Manifest(facts.labels, facts.size_hw, (file,), {}))
     write_engine(folder, onnx_sha256=file.sha256)
     return folder
-
-
-def save(path: Path, model: onnx.ModelProto) -> Path:
-    """With the metadata of an exported file."""
-    facts = replace(engine_facts().model, size_hw=(8, 8))
-    helper.set_model_props(model, {METADATA_KEY: json_text(facts.to_json())})
-    path.write_bytes(model.SerializeToString())
-    return path
 
 
 def cut(engine: Path) -> None:
@@ -357,13 +349,13 @@ def with_external_data(path: Path, location: str, *, length: bool = True) -> Non
     weights.external_data.add(key="location", value=location)
     if length:
         weights.external_data.add(key="length", value=str(place.stat().st_size))
-    save(path, model)
+    save_exported(path, model)
 
 
 def with_a_node(path: Path, extra: onnx.NodeProto) -> None:
     model = float_graph()
     model.graph.node.append(extra)
-    save(path, model)
+    save_exported(path, model)
 
 
 def field(number: int, content: bytes) -> bytes:
@@ -416,7 +408,7 @@ def of_words(path: Path) -> None:
 
 
 def of_half_a_file(path: Path) -> None:
-    save(path, float_graph())
+    save_exported(path, float_graph())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
@@ -474,7 +466,7 @@ def test_no_library_gets_to_see_a_refused_graph(
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_bundle_whose_graph_was_replaced_is_one_line(verb: str, bundle: Path, words: Words) -> None:
-    save(bundle / "model.int8.onnx", float_graph())
+    save_exported(bundle / "model.int8.onnx", float_graph())
     (bundle / "model.int8.engine").unlink()
     precision = [] if verb == "check" else ["--precision", "int8"]
     done = call_fcn_edge(*words(verb, bundle), *precision)

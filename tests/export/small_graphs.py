@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from fcn_edge.files import json_text
+from fcn_edge.labels import LabelSet
+from fcn_edge.manifest import METADATA_KEY, ModelFacts
 
 SEED = np.random.default_rng(0)
 WEIGHTS = {
@@ -113,3 +118,11 @@ def insert(broken: onnx.ModelProto, before: str, *added: onnx.NodeProto, reads: 
     nodes = list(broken.graph.node)
     del broken.graph.node[:]
     broken.graph.node.extend([*nodes[:place], *added, *nodes[place:]])
+
+
+def save_exported(path: Path, content: onnx.ModelProto) -> Path:
+    """With the metadata by which a session knows an exported file."""
+    facts = ModelFacts(LabelSet(("road", "rest"), ((128, 64, 128), (0, 0, 0))), (8, 8), "int8")
+    helper.set_model_props(content, {METADATA_KEY: json_text(facts.to_json())})
+    path.write_bytes(content.SerializeToString())
+    return path

@@ -12,6 +12,7 @@ import pytest
 from fcn_edge import __version__
 from fcn_edge.__main__ import VERBS, Verb, main
 from tests.conftest import Done, assert_refused, run_fcn_edge
+from tests.export.small_graphs import float_graph, save_exported
 
 # A process in which one library is not installed: Python itself then raises ModuleNotFoundError on its import.
 WITHOUT = """
@@ -188,34 +189,35 @@ def test_ctrl_c_ends_the_process_with_130_and_no_traceback(stub: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "arguments", "extra"),
+    ("library", "arguments", "bringer"),
     [
-        ("torch", "train folder:{data} -o {new}", "train"),
-        ("lightning", "train folder:{data} -o {new}", "train"),
-        ("cv2", "train folder:{data} -o {new}", "desktop"),
-        ("torch", "export {empty}.safetensors -o {new} --size 64x96 --data folder:{data}", "export"),
-        ("torch", "eval {empty}.safetensors folder:{data}", "export"),
-        ("onnxruntime", "eval {empty}.onnx folder:{data} --engine onnxruntime", "export"),
-        ("onnxruntime", "bench {empty}.onnx --engine onnxruntime", "desktop"),
-        ("onnxruntime", "run {picture} --model {empty}.onnx --engine onnxruntime", "desktop"),
-        ("openvino", "bench {empty}.onnx --engine openvino", "openvino"),
-        ("av", "run {picture} --model {empty}.onnx", "desktop"),
-        ("cv2", "run {picture} --model {empty}.onnx", "desktop"),
+        ("torch", "train folder:{data} -o {new}", "'fcn-edge[train]'"),
+        ("lightning", "train folder:{data} -o {new}", "'fcn-edge[train]'"),
+        ("cv2", "train folder:{data} -o {new}", "'fcn-edge[desktop]'"),
+        ("torch", "export {empty} -o {new} --size 64x96 --data folder:{data}", "'fcn-edge[export]'"),
+        ("torch", "eval {empty} folder:{data}", "'fcn-edge[export]'"),
+        ("onnxruntime", "eval {small} folder:{data} --engine onnxruntime", "onnxruntime"),
+        ("onnxruntime", "bench {small} --engine onnxruntime", "onnxruntime"),
+        ("onnxruntime", "run {picture} --model {small} --engine onnxruntime", "onnxruntime"),
+        ("openvino", "bench {small} --engine openvino", "'fcn-edge[openvino]'"),
+        ("av", "run {picture} --model {small}", "'fcn-edge[desktop]'"),
+        ("cv2", "run {picture} --model {small}", "'fcn-edge[desktop]'"),
     ],
 )
-def test_a_missing_library_is_one_line_that_names_its_extra(
-    tmp_path: Path, street_folder: Path, library: str, arguments: str, extra: str
+def test_a_missing_library_is_one_line_that_names_what_brings_it(
+    tmp_path: Path, street_folder: Path, library: str, arguments: str, bringer: str
 ) -> None:
-    for suffix in ("onnx", "safetensors"):
-        (tmp_path / f"empty.{suffix}").touch()
+    (tmp_path / "empty.safetensors").touch()
+    save_exported(tmp_path / "small.onnx", float_graph())
     places = {
         "data": street_folder,
         "new": tmp_path / "new",
-        "empty": tmp_path / "empty",
+        "empty": tmp_path / "empty.safetensors",
+        "small": tmp_path / "small.onnx",
         "picture": street_folder / "images" / "val" / "000.png",
     }
     done = run_python(WITHOUT, library, *(argument.format(**places) for argument in arguments.split()))
-    assert_refused(done, 2, library, f"pip install 'fcn-edge[{extra}]'")
+    assert_refused(done, 2, library, f"pip install {bringer}")
 
 
 def closed_pipe() -> int:
