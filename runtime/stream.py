@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from fcn_edge.errors import SourceError
+from fcn_edge.errors import DeviceError, SourceError
 from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import progress
 from runtime.latency import StageTimes
@@ -38,8 +38,8 @@ class StreamReport:
 def run_stream(source: FrameSource, segmenter: Segmenter, sinks: Sequence[Sink], interrupt: Interrupt) -> StreamReport:
     """Segment every frame of the source into every sink, until it ends, a window is closed or the user interrupts.
 
-    What the sinks write gets its final name when the run ends well, by the user's wish, or with the source; not when a
-    sink or the model fails. Closed they are always.
+    What the sinks write gets its final name when the run ends well, by the user's wish, or with the source or the GPU;
+    not when a sink fails or the model raises anything else. Closed they are always.
     """
     report = StreamReport()
     with ExitStack() as stack:
@@ -56,9 +56,12 @@ def run_stream(source: FrameSource, segmenter: Segmenter, sinks: Sequence[Sink],
                         break
             except WindowClosed:
                 pass
+            except DeviceError:
+                _finish(sinks)  # what was segmented until the GPU or the source failed is worth keeping
+                raise
             except SourceError:
                 if not interrupt.wished:
-                    _finish(sinks)  # what was segmented until the source failed is worth keeping
+                    _finish(sinks)
                     raise
         _finish(sinks)
     report.bad, report.dropped = source.bad, source.dropped
