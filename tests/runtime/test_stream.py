@@ -166,7 +166,7 @@ def test_a_model_that_raises_at_frame_50_leaves_no_video_and_closes_all(tmp_path
     assert (witness.seen, witness.end) == (list(range(49)), ["closed"])
 
 
-def test_a_gpu_that_fails_ends_the_command_with_the_code_that_asks_for_a_restart(
+def test_a_gpu_that_fails_asks_for_a_restart_by_its_code_and_leaves_what_was_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
