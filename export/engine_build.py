@@ -4,6 +4,8 @@ The file says what is computed in which type: on TensorRT 10 and later the netwo
 flag permits what the file asks for. INT8 goes through QuantizeLinear and DequantizeLinear alone: there is no
 calibrator, which TensorRT 11 no longer has. (8.x takes types for hints and may compute a float16 file's float32 layers
 in float16 too; scoring the engine tells whether that matters.)
+
+Not yet run on a GPU: its tests run the bindings of six versions, with stand-ins for TensorRT's libraries and driver.
 """
 
 from __future__ import annotations
@@ -19,14 +21,21 @@ from export.build_progress import watched_build
 from export.layer_report import LayerReport, layer_report
 from export.timing_cache import TimingCache, default_timing_cache
 from fcn_edge import __version__
-from fcn_edge.errors import ModelError, UsageError, first_line, printable
+from fcn_edge.errors import ModelError, UsageError, printable
 from fcn_edge.files import sha256_of, whole_file
 from fcn_edge.manifest import ModelFacts
 from fcn_edge.progress import say
 from runtime.cuda_driver import Gpu, find_gpu
 from runtime.engine_facts import BuiltWith, EngineFacts, close_to_others
 from runtime.onnx_outline import require_plain_onnx
-from runtime.tensorrt_library import engine_from_plan, load_tensorrt, logger_of, reason_of, tensors_of
+from runtime.tensorrt_library import (
+    engine_from_plan,
+    load_tensorrt,
+    logger_of,
+    note_nothing_made,
+    reason_of,
+    tensors_of,
+)
 
 PRECISIONS = ("fp32", "fp16", "int8")  # whose ONNX files are for TensorRT
 
@@ -109,10 +118,11 @@ def _plan(trt: Any, gpu: Gpu, onnx: Path, precision: str, options: BuildOptions)
     """The serialised engine. Everything that the build holds on the GPU goes when this returns."""
     log = logger_of(trt)
     log.errors.clear()
+    log.warnings.clear()
     try:
         builder = trt.Builder(log)
     except TypeError as error:  # pybind11's answer where the library gives no Builder
-        log.errors.append(first_line(error))
+        note_nothing_made(log, error)
         raise _failed(trt, onnx, reason_of(log)) from None
     network = _network(trt, builder, log, onnx)
     config = _config(trt, builder, precision, options)

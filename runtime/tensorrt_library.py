@@ -79,6 +79,12 @@ def reason_of(log: Any) -> str:
     return log.errors[0] if log.errors else "no reason told"
 
 
+def note_nothing_made(log: Any, error: TypeError) -> None:
+    """Of a constructor that the library gave nothing for. Why, it may tell in a warning alone: 8.5 does, where CUDA
+    cannot be initialised."""
+    log.errors += [*log.warnings[-1:], first_line(error)]
+
+
 def engine_from_plan(trt: Any, plan: bytes, where: Path) -> Any:
     """The trt.ICudaEngine of a plan, which must be trusted: TensorRT checks little of it. Raises NoGpu or ModelError.
 
@@ -88,10 +94,11 @@ def engine_from_plan(trt: Any, plan: bytes, where: Path) -> Any:
     find_gpu()
     log = logger_of(trt)
     log.errors.clear()
+    log.warnings.clear()
     try:
         engine = trt.Runtime(log).deserialize_cuda_engine(plan)
     except TypeError as error:  # pybind11's answer where the library gives no Runtime
-        log.errors.append(first_line(error))
+        note_nothing_made(log, error)
         engine = None
     if engine is None:
         raise ModelError(
