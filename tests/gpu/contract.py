@@ -16,6 +16,8 @@ from runtime.engine_facts import engine_path
 from tests.gpu.bindings import Bindings
 from tests.gpu.host_cuda import ROOT, gpu_environment
 
+ROOMS = ("fcn_edge", "calibration", "export", "runtime")
+
 
 @dataclass(frozen=True)
 class Done:
@@ -105,6 +107,6 @@ class Machine:
 
 def copy_of_product(folder: Path) -> Path:
     """The product's four rooms, to be changed at will."""
-    for room in ("fcn_edge", "calibration", "export", "runtime"):
+    for room in ROOMS:
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     return folder

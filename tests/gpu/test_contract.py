@@ -18,6 +18,7 @@ from runtime.engine_facts import sidecar_of
 from runtime.ort_session import OrtSession
 from tests.conftest import assert_refused, call_fcn_edge
 from tests.gpu.contract import Built, Machine
+from tests.gpu.simulated_tensorrt import TIMINGS
 
 PRECISIONS = ("fp32", "fp16", "int8")
 
@@ -67,6 +68,18 @@ def test_a_second_build_measures_no_kernel_again(built: Built, machine: Machine)
     again = machine("build", built.bundle, "--precision", "int8", "--json")
     assert again.returncode == 0, again.stderr
     assert (built.done.built[2]["timed"] > 0, again.built[0]["timed"]) == (True, 0)
+
+
+def test_a_timing_cache_of_another_tensorrt_is_told_and_left_as_it_is(
+    built: Built, machine: Machine, tmp_path: Path
+) -> None:
+    onnx = shutil.copy(built.bundle / "model.fp32.onnx", tmp_path)
+    cache = tmp_path / "kernels.cache"
+    cache.write_bytes(before := TIMINGS + b'{"version": "9.9.9", "kernels": {}}')
+    done = machine("build", onnx, "--timing-cache", cache)
+    assert (done.returncode, done.breaches) == (0, []), done.stderr
+    assert "kernels.cache is no timing cache of this TensorRT" in done.stderr
+    assert cache.read_bytes() == before
 
 
 def test_options_of_the_build_reach_tensorrt(built: Built, machine: Machine, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,18 @@ from typing import Any
 import pytest
 
 from tests.gpu.bindings import RELEASES, bindings_of
+from tests.gpu.contract import ROOMS
 from tests.gpu.doubles import Behaviour, World
 from tests.gpu.signatures import Parameter, overloads_of
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+def test_nothing_of_the_product_reaches_the_simulation() -> None:
+    modules = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    assert len(modules) > 50
+    words = re.compile(r"\btests\b.*import|import.*\btests\b|simulated_tensorrt|host_cuda")
+    assert not [path for path in modules if words.search(path.read_text(encoding="utf-8"))]
 
 
 @pytest.mark.parametrize("version", RELEASES)
