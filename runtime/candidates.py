@@ -90,9 +90,9 @@ def field_of(wish: Wish) -> Field:
 
 
 def candidate_of(wish: Wish, engine: str, precision: str) -> Candidate | None:
-    """That candidate, if it can be used; raises ModelError for an engine that fails preflight."""
+    """That candidate, or None where there is no such thing; raises ModelError for an engine that fails preflight."""
     file = wish.manifest.file(precision)
-    if file is None:
+    if file is None or engine not in ("tensorrt", *PRECISIONS):
         return None
     path = engine_path(wish.bundle, precision)
     facts = servable_facts(path, trust=wish.serving.trust_engine) if engine == "tensorrt" else None

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from fcn_edge.errors import ModelError, OutputError
+from fcn_edge import __version__
+from fcn_edge.errors import ModelError, OutputError, printable
 from fcn_edge.files import cache_folder, json_text, sha256_of, write_json
 from fcn_edge.manifest import MANIFEST
 from runtime.candidates import Wish
@@ -37,7 +38,9 @@ class Choice:
     def from_json(cls, content: Any) -> Choice:
         """Raises KeyError, TypeError or ValueError."""
         medians_ms = {str(name): float(value) for name, value in content["medians_ms"].items()}
-        words = {key: str(content[key]) for key in ("engine", "precision", "date", "left_out")}
+        words = {key: printable(str(content[key]), 1000) for key in ("engine", "precision", "date", "left_out")}
+        if f"{words['engine']} {words['precision']}" not in medians_ms:
+            raise ValueError("a choice that did not compete")
         return cls(words["engine"], words["precision"], medians_ms, words["date"], words["left_out"])
 
 
@@ -63,8 +66,10 @@ def conditions(wish: Wish) -> dict[str, Any]:
     here = machine()
     engines = wish.engines
     return {
+        "fcn_edge": __version__,
         "manifest": sha256_of(wish.bundle / MANIFEST),
         "engines": {path.name: [_traits(path), _traits(sidecar_of(path))] for path in engines},
+        "folder": wish.bundle.stat().st_mode,  # preflight asks who may write there
         "wish": [wish.engine, wish.precision, asdict(wish.serving)],
         "machine": [here[fact] for fact in ("processor", "features", "cores", "system", "board")],
         "libraries": {package: _distributions(package) for package in LIBRARIES},

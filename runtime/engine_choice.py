@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import date
 from statistics import median
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcn_edge.errors import FcnEdgeError, ModelError, UsageError, first_line
 from fcn_edge.progress import say
-from runtime.bench import interleaved
 from runtime.candidates import Candidate, Field, Wish, candidate_of, field_of
 from runtime.choice_record import Choice, read_choice, write_choice
 from runtime.session_protocol import Session
 
 MEASURED = ("auto", "tensorrt")  # the engines asked for that may leave several candidates
 
-MOST_S = 1.5  # of measuring, beside the time that opening takes; models of more than 0.1 s a frame take longer
-FEWEST_ROUNDS, MOST_ROUNDS = 3, 20
-FRAMES = 3  # of a round
+MOST_S = 1.5  # of measuring, but for models so slow that the fewest rounds take longer
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 50
 
 Frame = NDArray[np.uint8]
 
@@ -44,7 +43,7 @@ def _chosen_before(wish: Wish, choice: Choice) -> Session | None:
     except (ModelError, UsageError):
         return None
     if candidate and session:
-        _tell(candidate, choice)
+        _tell(candidate, choice, f"on {choice.date}")
     return session
 
 
@@ -63,42 +62,48 @@ def _fastest(wish: Wish, field: Field, left_out: str) -> Session:
     """All are opened, and all but one closed again. Only what all took part in is kept for next time."""
     frame = np.random.default_rng(0).integers(0, 256, (*wish.manifest.size_hw, 3), np.uint8)
     with ExitStack() as stack:
-        opened, failures = _opened(wish, field, frame, stack)
-        medians_ms = _medians_ms({candidate.name: session for candidate, session in opened}, frame)
-        best, session = min(opened, key=lambda pair: medians_ms[pair[0].name])
-        choice = Choice(best.engine, best.file.precision, medians_ms, date.today().isoformat(), left_out)
+        entrants, failures = _entered(wish, field, frame, stack)
+        medians_ms = _medians_ms(entrants, frame)
+        best = min(entrants, key=lambda entrant: medians_ms[entrant.candidate.name])
+        chosen = best.candidate
+        choice = Choice(chosen.engine, chosen.file.precision, medians_ms, date.today().isoformat(), left_out)
         for failure in failures:
             say(failure)
         if not failures:
             write_choice(wish, choice)
-        _tell(best, choice)
-        for _, other in opened:
-            if other is not session:
-                other.close()
+        _tell(chosen, choice, "now")
+        for entrant in entrants:
+            if entrant is not best:
+                entrant.session.close()
         stack.pop_all()
-    return session
+    return best.session
 
 
-def _opened(
-    wish: Wish, field: Field, frame: Frame, stack: ExitStack
-) -> tuple[list[tuple[Candidate, Session]], list[str]]:
+class Entrant(NamedTuple):
+    """A candidate that is open and warm."""
+
+    candidate: Candidate
+    session: Session
+
+
+def _entered(wish: Wish, field: Field, frame: Frame, stack: ExitStack) -> tuple[list[Entrant], list[str]]:
     """Those that open and give a mask, and a line for each other one. Raises the first failure if all fail."""
-    opened, failures, lines = [], [], []
+    entrants, failures, lines = [], [], []
     for candidate in field.candidates:
         try:
             session = stack.enter_context(candidate.open(wish))
-            _require_mask(session, candidate, frame)
-            opened.append((candidate, session))
+            _warm_up(session, candidate, frame)
+            entrants.append(Entrant(candidate, session))
         except (ModelError, UsageError) as error:
             failures.append(error)
             lines.append(f"{candidate.name} left out: {error}")
-    if not opened:
+    if not entrants:
         raise failures[0]
-    return opened, lines
+    return entrants, lines
 
 
-def _require_mask(session: Session, candidate: Candidate, frame: Frame) -> None:
-    """The first frame is the slowest, and some failures show with it only."""
+def _warm_up(session: Session, candidate: Candidate, frame: Frame) -> None:
+    """Some failures show with the first frame only; raises ModelError for them."""
     try:
         session.infer(frame)
     except FcnEdgeError:
@@ -110,18 +115,19 @@ def _require_mask(session: Session, candidate: Candidate, frame: Frame) -> None:
         ) from None
 
 
-def _medians_ms(sessions: Mapping[str, Session], frame: Frame) -> dict[str, float]:
-    """In turns, for about `MOST_S` seconds."""
-    if len(sessions) == 1:
-        return dict.fromkeys(sessions, 0.0)
-    started = perf_counter()
-    for session in sessions.values():
-        session.infer(frame)
-    turn_s = perf_counter() - started
-    frames = FRAMES if turn_s * FRAMES * FEWEST_ROUNDS < MOST_S else 1
-    rounds = min(max(int(MOST_S / (turn_s * frames)) - 1, FEWEST_ROUNDS), MOST_ROUNDS)
-    measured = interleaved({name: session.infer for name, session in sessions.items()}, frame, rounds, frames)
-    return {name: median(values) for name, values in measured.items()}
+def _medians_ms(entrants: Sequence[Entrant], frame: Frame) -> dict[str, float]:
+    """By the candidates' names. In turns, so that whoever else uses the machine disturbs all alike."""
+    times_ms: dict[str, list[float]] = {entrant.candidate.name: [] for entrant in entrants}
+    if len(entrants) == 1:
+        return dict.fromkeys(times_ms, 0.0)
+    started, rounds = perf_counter(), 0
+    while rounds < FEWEST_ROUNDS or (rounds < MOST_ROUNDS and perf_counter() - started < MOST_S):
+        rounds += 1
+        for candidate, session in entrants:
+            asked = perf_counter()
+            session.infer(frame)
+            times_ms[candidate.name].append(1e3 * (perf_counter() - asked))
+    return {name: median(values) for name, values in times_ms.items()}
 
 
 def _left_out(field: Field) -> str:
@@ -129,15 +135,14 @@ def _left_out(field: Field) -> str:
     return f"TensorRT left out: {field.refusals[0]}" if field.refusals else ""
 
 
-def _tell(candidate: Candidate, choice: Choice) -> None:
+def _tell(candidate: Candidate, choice: Choice, when: str = "") -> None:
     if choice.left_out:
         say(choice.left_out)
     if not candidate.is_proved:
-        say(f"warning: {_doubt(candidate)}; score it with `fcn-edge eval`")
+        say(f"warning: {_doubt(candidate)}; see how it scores with `fcn-edge eval`")
     own = choice.medians_ms.get(candidate.name, 0.0)
     others = [f"{name} {value:.1f}" for name, value in choice.medians_ms.items() if name != candidate.name]
     if others:
-        when = "now" if choice.date == date.today().isoformat() else f"on {choice.date}"
         say(
             f"engine: {candidate.name}, {own:.1f} ms a frame against {', '.join(others)}, measured {when}; "
             "--engine overrides"

@@ -55,6 +55,24 @@ def test_figures_name_the_conditions_and_are_json() -> None:
     assert figures["fps"] > 0
 
 
+def test_the_parts_of_a_stage_have_rows_of_their_own_and_count_once() -> None:
+    session = FakeSession(lambda frame: frame[..., 0], STREET_LABELS, SIZE_HW)
+    session.parts_ms = {"h2d": 100.0, "compute": 200.0, "d2h": 300.0}
+    rows = bench(Segmenter(session), FRAME, BenchConfig(0, 0, 3))["stages_ms"]
+    assert list(rows) == ["resize", "infer", "infer.h2d", "infer.compute", "infer.d2h", "restore", "total"]
+    assert (rows["infer.compute"]["n"], rows["infer.compute"]["p50"]) == (3, 200.0)
+    assert rows["total"]["mean"] < 100
+
+
+@pytest.mark.parametrize(("state", "told"), [({}, False), ({"gpu_clock_mhz": 918}, True)])
+def test_the_state_of_the_gpu_is_told_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, state: dict, told: bool
+) -> None:
+    monkeypatch.setattr(runtime.bench, "gpu_state", lambda: state)
+    figures, _ = figures_of(BenchConfig(0, 0, 1))
+    assert figures.get("gpu") == (state if told else None)
+
+
 FRAME = np.zeros((*SIZE_HW, 3), np.uint8)
 
 

@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
+import runtime.cli
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.images import read_mask
 from runtime.segmenter import Segmenter
-from runtime.session import open_session
-from tests.conftest import assert_refused, run_fcn_edge
+from runtime.session import FakeSession, open_session
+from tests.conftest import assert_refused, call_fcn_edge, run_fcn_edge
 from tests.runtime.test_recorder import facts, left_in, record, watch
 
 STAGES = ("resize", "infer", "restore", "total")
@@ -146,6 +147,30 @@ def test_bench_prints_a_row_per_stage(tiny_bundle: Path) -> None:
     done = run_fcn_edge("bench", tiny_bundle, "--frames", 5, "--warmup", 0)
     assert done.returncode == 0, done.stderr
     assert all(stage in done.stdout for stage in STAGES)
+
+
+@pytest.mark.parametrize("verb", [["run", "{drive}", "--model"], ["bench", "--frames", "2", "--warmup", "0"]])
+def test_what_is_said_of_engines_reaches_the_session(
+    verb: list[str], drive: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: dict[str, object] = {}
+
+    def opened(model: Path, **serving: object) -> FakeSession:
+        said.update(serving)
+        return FakeSession(lambda frame: frame[..., 0] * 0, STREET_LABELS, (64, 96))
+
+    monkeypatch.setattr(runtime.cli, "open_session", opened)
+    words = [*(word.format(drive=drive) for word in verb), tiny_bundle]
+    done = call_fcn_edge(*words, "--engine", "tensorrt", "--trust-engine", "--no-cuda-graph", "--precision", "int8")
+    assert done.returncode == 0, done.stderr
+    wanted = {"engine": "tensorrt", "precision": "int8", "threads": None, "trust_engine": True, "cuda_graph": False}
+    assert said == wanted
+
+
+@pytest.mark.parametrize("verb", [["run", "{drive}", "--model"], ["bench"]])
+def test_tensorrt_without_an_engine_is_refused_in_one_line(verb: list[str], drive: Path, tiny_bundle: Path) -> None:
+    words = [*(word.format(drive=drive) for word in verb), tiny_bundle, "--engine", "tensorrt"]
+    assert_refused(call_fcn_edge(*words), 4, "fcn-edge build")
 
 
 def test_bench_writes_its_figures_to_a_file(tmp_path: Path, tiny_bundle: Path) -> None:

@@ -13,7 +13,10 @@ import pytest
 
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.errors import ModelError, UsageError
+from fcn_edge.files import sha256_of
 from fcn_edge.manifest import METADATA_KEY, ModelFacts
+from runtime import openvino_session
+from runtime.model_cache import being_kept
 from runtime.openvino_session import OpenVinoSession
 from runtime.session import open_session
 from tests.conftest import assert_refused, run_fcn_edge
@@ -116,8 +119,118 @@ def test_without_the_package_one_line_names_the_extra(tiny_bundle: Path, monkeyp
 
 
 def test_a_device_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"bright\.onnx"):
+    with pytest.raises(ModelError, match=r"bright\.onnx: wanted OpenVINO's ABACUS, found .*CPU"):
         OpenVinoSession(written(tmp_path), threads=1, device="ABACUS")
+
+
+FRAMES = [draw_street(seed, size_hw=SIZE_HW)[0] for seed in range(4)]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of one test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "fcn-edge" / "models"
+
+
+def masks(path: Path, *, threads: int | None = None, sha256: str | None = None) -> np.ndarray:
+    """Of an opened file, after other things took the memory that was free."""
+    with OpenVinoSession(path, threads, sha256=sha256) as session:
+        others = [np.full(path.stat().st_size, 255, np.uint8) for _ in range(8)]
+        assert all(other.all() for other in others)
+        return np.stack([session.infer(frame) for frame in FRAMES])
+
+
+def entries(cache: Path) -> list[Path]:
+    return sorted(cache.iterdir()) if cache.exists() else []
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8-cpu"])
+def test_a_kept_model_gives_the_same_masks_to_the_bit(tiny_bundle: Path, cache: Path, precision: str) -> None:
+    path = tiny_bundle / f"model.{precision}.onnx"
+    plain = masks(path)
+    assert len(np.unique(plain)) > 3
+    assert np.array_equal(masks(path, sha256=sha256_of(path)), plain)
+    (entry,) = entries(cache)
+    written = entry.stat().st_ino
+    assert np.array_equal(masks(path, sha256=sha256_of(path)), plain)
+    assert [found.stat().st_ino for found in entries(cache)] == [written]
+
+
+def test_a_kept_model_opens_without_a_look_into_the_onnx_file(
+    tiny_bundle: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tiny_bundle / "model.fp32.onnx"
+    masks(path, sha256=sha256_of(path))
+    monkeypatch.setattr(openvino_session, "_model_from_onnx", lambda *_: pytest.fail("it was read"))
+    masks(path, sha256=sha256_of(path))
+
+
+def test_another_number_of_threads_is_another_kept_model(tiny_bundle: Path, cache: Path) -> None:
+    path = tiny_bundle / "model.fp32.onnx"
+    for threads in (None, 1, 2):
+        masks(path, threads=threads, sha256=sha256_of(path))
+    assert len(entries(cache)) == 3
+
+
+def test_of_a_file_on_its_own_nothing_is_kept(tiny_bundle: Path, cache: Path) -> None:
+    with open_session(tiny_bundle / "model.fp32.onnx", "openvino"):
+        assert entries(cache) == []
+
+
+def test_a_kept_model_that_openvino_does_not_import_is_replaced(
+    tiny_bundle: Path, cache: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tiny_bundle / "model.fp32.onnx"
+    masks(path, sha256=sha256_of(path))
+    key = entries(cache)[0].stem
+    entries(cache)[0].unlink()
+    with being_kept(key) as place:
+        place.write_bytes(b"no model")
+    before = entries(cache)
+    assert len(before) == 1
+    assert np.array_equal(masks(path, sha256=sha256_of(path)), masks(path))
+    assert len(entries(cache)) == 1 and entries(cache) != before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_kept_model_is_replaced(tiny_bundle: Path, cache: Path) -> None:
+    path = tiny_bundle / "model.fp32.onnx"
+    masks(path, sha256=sha256_of(path))
+    (entry,) = entries(cache)
+    size = entry.stat().st_size
+    entry.write_bytes(entry.read_bytes()[: size // 2])
+    assert np.array_equal(masks(path, sha256=sha256_of(path)), masks(path))
+    assert [found.stat().st_size for found in entries(cache)] == [size]
+
+
+def test_without_a_place_for_a_cache_a_model_opens_all_the_same(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
+    path = tiny_bundle / "model.fp32.onnx"
+    assert np.array_equal(masks(path, sha256=sha256_of(path)), masks(path))
+
+
+def test_an_openvino_that_imports_bytes_alone_is_given_bytes(
+    tiny_bundle: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 2024.6 does, which tells so with a TypeError."""
+    import openvino
+
+    path = tiny_bundle / "model.fp32.onnx"
+    plain = masks(path, sha256=sha256_of(path))
+    import_model, given = openvino.Core.import_model, []
+
+    def older(core: object, model: object, *rest: object) -> object:
+        given.append(type(model))
+        if not isinstance(model, bytes):
+            raise TypeError("`model_stream` must be an io.BytesIO object or bytes")
+        return import_model(core, model, *rest)
+
+    monkeypatch.setattr(openvino.Core, "import_model", older)
+    assert np.array_equal(masks(path, sha256=sha256_of(path)), plain)
+    assert given == [openvino.Tensor, bytes]
 
 
 def test_the_command_line_chooses_openvino(tiny_bundle: Path) -> None:

@@ -16,7 +16,10 @@ from fcn_edge.datasets.street import draw_street
 from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.errors import FcnEdgeError, ModelError, UsageError
 from fcn_edge.manifest import MANIFEST, METADATA_KEY, ModelFacts
+from runtime import trt_session
+from runtime.engine_facts import EngineFacts, sidecar_of
 from runtime.session import FakeSession, open_session
+from tests.runtime.small_engines import BUILDER, become, write_engine
 
 SIZE_HW = (64, 96)
 FACTS = ModelFacts(STREET_LABELS, SIZE_HW, "fp32").to_json()
@@ -271,6 +274,75 @@ def test_a_precision_that_the_file_lacks_is_refused(tiny_bundle: Path) -> None:
 
 def test_an_unknown_engine_is_refused_with_those_known(tiny_bundle: Path) -> None:
     refused(UsageError, "onnxruntime", tiny_bundle, engine="abacus")
+
+
+def test_an_onnx_file_on_tensorrt_names_the_verb_that_builds(tiny_bundle: Path) -> None:
+    path = tiny_bundle / "model.int8.onnx"
+    refused(ModelError, f"found an ONNX file; build one on this GPU: fcn-edge build {path}", path, engine="tensorrt")
+
+
+def test_a_bundle_without_engines_on_tensorrt_names_the_verb_that_builds(tiny_bundle: Path) -> None:
+    refused(ModelError, f"found none; build one here: fcn-edge build {tiny_bundle}", tiny_bundle, engine="tensorrt")
+
+
+class Opened(FakeSession):
+    """What would be an engine on a GPU."""
+
+    def __init__(self, engine: Path, facts: EngineFacts, *, cuda_graph: bool) -> None:
+        super().__init__(lambda frame: frame[..., 0], facts.model.labels, facts.model.size_hw)
+        self.device = f"{engine.name} {cuda_graph}"
+
+
+@pytest.fixture
+def engine_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An int8 engine that was built on this machine."""
+    become(monkeypatch, **BUILDER)
+    monkeypatch.setattr(trt_session, "TrtSession", Opened)
+    return write_engine(tmp_path)
+
+
+@pytest.mark.parametrize("engine", ["auto", "tensorrt"])
+@pytest.mark.parametrize("cuda_graph", [True, False])
+def test_an_engine_file_opens_on_tensorrt(engine_file: Path, engine: str, cuda_graph: bool) -> None:
+    with open_session(engine_file, engine, cuda_graph=cuda_graph) as session:
+        assert session.device == f"model.int8.engine {cuda_graph}" and session.facts.size_hw == SIZE_HW
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "onnxruntime-cuda", "openvino", "openvino-gpu"])
+def test_an_engine_file_opens_on_nothing_else(engine_file: Path, engine: str) -> None:
+    refused(UsageError, "leave --engine out", engine_file, engine=engine)
+
+
+def test_a_precision_that_the_engine_lacks_is_refused(engine_file: Path) -> None:
+    refused(UsageError, "wanted precision fp16, found int8", engine_file, precision="fp16")
+
+
+def test_an_engine_is_trusted_only_when_that_is_said(engine_file: Path) -> None:
+    engine_file.write_bytes(engine_file.read_bytes() + b"!")
+    refused(ModelError, "--trust-engine", engine_file)
+    with open_session(engine_file, trust_engine=True) as session:
+        assert session.device.startswith("model.int8.engine")
+
+
+def test_an_engine_without_its_sidecar_needs_the_bundle_it_belongs_to(engine_file: Path) -> None:
+    sidecar_of(engine_file).unlink()
+    with pytest.raises(ModelError, match="the manifest of a bundle"):
+        open_session(engine_file, trust_engine=True)
+
+
+@ON_EVERY_ENGINE
+def test_no_library_sees_a_file_with_operators_of_others(
+    tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx
+
+    model = onnx.load(str(write_graph(tmp_path / "odd.onnx", json.dumps(FACTS))))
+    model.graph.node[0].domain = "com.example"
+    model.opset_import.append(onnx.helper.make_opsetid("com.example", 1))
+    onnx.save(model, str(tmp_path / "odd.onnx"))
+    monkeypatch.setattr("runtime.openvino_session._library", lambda: pytest.fail("it was loaded"))
+    monkeypatch.setattr("runtime.ort_session.onnxruntime_library", lambda: pytest.fail("it was loaded"))
+    refused(ModelError, "com.example.Gather", tmp_path / "odd.onnx", engine=engine)
 
 
 LOADED = """
