@@ -18,7 +18,7 @@ from runtime.engine_facts import sidecar_of
 from runtime.ort_session import OrtSession
 from tests.conftest import assert_refused, call_fcn_edge
 from tests.gpu.contract import Built, Machine
-from tests.gpu.simulated_tensorrt import TIMINGS
+from tests.gpu.simulation import TIMINGS
 
 PRECISIONS = ("fp32", "fp16", "int8")
 
