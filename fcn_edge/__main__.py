@@ -18,6 +18,7 @@ import click
 
 from fcn_edge import __version__
 from fcn_edge.errors import FcnEdgeError, OutputError, SourceError, UsageError, first_line, printable
+from fcn_edge.telemetry import refuse_telemetry
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def door() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; the exit code: 0 done, 2 usage, 3 source, 4 model, 5 output, 130 interrupted. Our bugs raise."""
+    refuse_telemetry()
     try:
         result = door.main(
             args=None if arguments is None else list(arguments), prog_name="fcn-edge", standalone_mode=False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_edge.errors import ModelError, UsageError, first_line
+from fcn_edge.telemetry import refuse_telemetry
 from runtime.model_cache import being_kept, drop, kept, key_of
 from runtime.model_file import onnx_facts
 
@@ -93,12 +93,8 @@ class OrtSession:
 
 
 def onnxruntime_library() -> Any:
-    """The package onnxruntime; raises UsageError where it is missing or does not load.
-
-    From 1.32 on it tells its vendor of every session and keeps a name for the machine in the user's cache, unless told
-    otherwise before it is first loaded. (Without, it also loads in three quarters of the time.)
-    """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    """The package onnxruntime; raises UsageError where it is missing or does not load."""
+    refuse_telemetry()
     try:
         import onnxruntime
 
