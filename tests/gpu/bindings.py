@@ -55,6 +55,8 @@ _Bool initLibNvInferPlugins(void) { return 1; }
 # As NVIDIA's own package `tensorrt` does it (python/packaging/frontend_sdist in NVIDIA/TensorRT).
 FRONT = "from tensorrt_bindings import *\nfrom tensorrt_bindings import __version__\n"
 
+refused: dict[str, str] = {}  # requirement -> why, so that it is asked for once
+
 
 @dataclass(frozen=True)
 class Bindings:
@@ -92,12 +94,15 @@ def _make(folder: Path, version: str) -> None:
 
 def fetch(requirement: str, packages: Path, python: str = sys.executable) -> None:
     """Unpack a wheel from PyPI into the folder, without what it depends on; skips where there is none to be had."""
+    if requirement in refused:
+        pytest.skip(refused[requirement])
     command = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--retries=2", f"--dest={packages}", requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         told = (done.stderr.strip().splitlines() or ["pip told nothing"])[-1]
-        pytest.skip(f"wanted {requirement} from PyPI for {python}, found: {told}")
+        refused[requirement] = f"wanted {requirement} from PyPI for {python}, found: {told}"
+        pytest.skip(refused[requirement])
     for wheel in packages.glob("*.whl"):
         shutil.unpack_archive(wheel, packages, "zip")
         wheel.unlink()
