@@ -29,6 +29,11 @@ class Preprocessing:
     mean_bgr: tuple[float, float, float] = (128.0, 128.0, 128.0)
     std_bgr: tuple[float, float, float] = (64.0, 64.0, 64.0)  # brings street pictures to about unit variance
 
+    @classmethod
+    def from_json(cls, content: Any) -> Preprocessing:
+        """Back from `asdict` by way of JSON; raises TypeError or ValueError."""
+        return cls(**{key: (float(b), float(g), float(r)) for key, (b, g, r) in dict(content).items()})
+
     def normalise(self, frames: Tensor) -> Tensor:
         """(N, H, W, 3) BGR uint8 to (N, 3, H, W) float32; cast first, for TensorRT moves no uint8 about."""
         mean, std = (
@@ -71,7 +76,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         network = FCN.from_config(NetworkConfig(**header["network"]))
         labels = LabelSet.from_json(header["labels"])
-        preprocessing = Preprocessing(**{key: tuple(value) for key, value in header["preprocessing"].items()})
+        preprocessing = Preprocessing.from_json(header["preprocessing"])
         network.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError, FcnEdgeError) as error:
         raise ModelError(

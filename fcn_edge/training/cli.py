@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,18 @@ from click.core import ParameterSource
 from fcn_edge.datasets import Dataset, open_dataset, require_masks
 from fcn_edge.errors import UsageError
 from fcn_edge.files import require_writable, write_json
+from fcn_edge.labels import LabelSet
 from fcn_edge.metrics import Scores
 from fcn_edge.options import SIZE
 from fcn_edge.progress import say
 from fcn_edge.report import print_scores
 from fcn_edge.training.callbacks import BEST, LAST
-from fcn_edge.training.network import FINAL_STRIDE, NetworkConfig
+from fcn_edge.training.checkpoint import Checkpoint, Preprocessing
+from fcn_edge.training.network import FCN, FINAL_STRIDE, NetworkConfig
 from fcn_edge.training.segmentation import TrainingConfig
-from fcn_edge.training.trainer import train
+from fcn_edge.training.start import started_from
+from fcn_edge.training.trainer import train, untrained
+from fcn_edge.training.weights import read_weights
 
 CONFIG_FILE = "config.json"
 
@@ -35,6 +39,12 @@ D = TrainingConfig()  # the defaults
 @click.option("--split", default="train", show_default=True, help="What to train on.")
 @click.option("--validation-split", default="val", show_default=True, help="What chooses the best checkpoint.")
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint, with its settings and data.")
+@click.option(
+    "--init",
+    metavar="vgg16|vgg16_bn|FILE",
+    help="Weights to start from: torchvision's, fetched, or a file of VGG16, of an FCN or of a run. The network and "
+    "the normalisation follow them; network options given here must fit.",
+)
 @click.option("--variant", type=click.Choice(list(FINAL_STRIDE)), default="fcn8s", show_default=True)
 @click.option("--width", type=float, default=0.25, show_default=True, help="Channels as a fraction of VGG16's.")
 @click.option(
@@ -73,7 +83,15 @@ D = TrainingConfig()  # the defaults
 )
 @click.pass_context
 def train_command(
-    ctx: click.Context, /, data: str, folder: Path, split: str, validation_split: str, resume: bool, **settings: Any
+    ctx: click.Context,
+    /,
+    data: str,
+    folder: Path,
+    split: str,
+    validation_split: str,
+    resume: bool,
+    init: str | None,
+    **settings: Any,
 ) -> None:
     """Train an FCN on labelled pictures: best.safetensors, last.ckpt and logs/ in the run's folder.
 
@@ -81,25 +99,56 @@ def train_command(
     """
     training = require_masks(open_dataset(data, split), data)
     validation = require_masks(open_dataset(data, validation_split), data)
-    if not resume:
-        _require_no_run(folder)  # before every picture is read for the digests
+    _require_same_labels(training, validation)
+    if not resume:  # what can be refused is, before every picture is read for the digests
+        _require_no_run(folder)
+        fresh = _started(ctx, init, settings, training.labels)
     identity = {
         "classes": list(training.labels.names),
         "data_sha256": {"training": training.digest(), "validation": validation.digest()},
     }
     if resume:
         settings = _resumed(ctx, folder, settings, identity)
-    network = NetworkConfig(num_classes=len(training.labels), **{key: settings[key] for key in NETWORK})
+        fresh = _restarted(init, settings, training.labels)
     config = TrainingConfig(**{key: settings[key] for key in TRAINING})
-    _require_same_labels(training, validation)
     require_writable(folder)
-    write_json(folder / CONFIG_FILE, {"data": data, **identity, **asdict(network), **asdict(config)})
+    start = {"init": fresh.provenance.get("init"), "preprocessing": asdict(fresh.preprocessing)}
+    network = asdict(fresh.network.config)
+    write_json(folder / CONFIG_FILE, {"data": data, **identity, **start, **network, **asdict(config)})
     origin = {"data": data, "split": split, "validation_split": validation_split, **identity}
-    checkpoint = train(network, config, (training, validation), folder, origin)
+    fresh = replace(fresh, provenance={**origin, **fresh.provenance})
+    checkpoint = train(fresh, config, (training, validation), folder)
     if checkpoint is None:
         say(f"stopped; {folder / LAST} holds the last whole epoch, go on with the same command and --resume")
         return
     print_scores({validation_split: Scores(**checkpoint.scores)}, f"{folder / BEST}, {len(validation)} pictures")
+
+
+def _started(ctx: click.Context, init: str | None, settings: dict[str, Any], labels: LabelSet) -> Checkpoint:
+    """What a new run starts with: a network as asked for, with the weights and the normalisation of `init`."""
+    if init is None:
+        return Checkpoint(_untrained(settings, labels), labels)
+    weights = read_weights(init)
+    given = _given(ctx, settings)
+    followed = {key: value for key, value in weights.settings.items() if key not in given}
+    return started_from(weights, Checkpoint(_untrained({**settings, **followed}, labels), labels))
+
+
+def _restarted(init: str | None, settings: dict[str, Any], labels: LabelSet) -> Checkpoint:
+    """What the run that is resumed started with, without its weights, which are in the run's last checkpoint."""
+    origin, preprocessing = settings["init"], settings["preprocessing"]
+    if init is not None and (not origin or Path(init).name != origin["name"]):
+        raise UsageError(
+            f"wanted the run's own start, {origin['name'] if origin else 'which had no --init'}, found --init {init}; "
+            "leave it out, or choose another -o"
+        )
+    provenance = {"init": origin} if origin else {}
+    return Checkpoint(_untrained(settings, labels), labels, preprocessing, provenance=provenance)
+
+
+def _untrained(settings: dict[str, Any], labels: LabelSet) -> FCN:
+    config = NetworkConfig(num_classes=len(labels), **{key: settings[key] for key in NETWORK})
+    return untrained(config, settings["seed"])
 
 
 def _require_no_run(folder: Path) -> None:
@@ -122,7 +171,7 @@ def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any], identit
         raise UsageError(
             f"wanted the data of the run in {folder}, found other pictures or masks; use its own, or a new -o"
         )
-    given = {key for key in settings if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE}
+    given = _given(ctx, settings)
     changed = sorted(key for key in given & NETWORK if settings[key] != stored[key])
     if changed:
         raise UsageError(
@@ -131,11 +180,20 @@ def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any], identit
     return {**stored, **{key: settings[key] for key in given}}
 
 
+def _given(ctx: click.Context, settings: dict[str, Any]) -> set[str]:
+    return {key for key in settings if ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE}
+
+
 def _stored_settings(path: Path) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         stored["crop_hw"] = tuple(stored["crop_hw"])
-        return {key: stored[key] for key in NETWORK | TRAINING | {"classes", "data_sha256"}}
+        init = stored.get("init")
+        start = {
+            "init": {**init, "name": str(init["name"])} if init else None,
+            "preprocessing": Preprocessing.from_json(stored.get("preprocessing", {})),
+        }
+        return {**start, **{key: stored[key] for key in NETWORK | TRAINING | {"classes", "data_sha256"}}}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"wanted the settings of the run in {path}, found: {error!r}; start a new run") from None
 

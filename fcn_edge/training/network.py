@@ -24,6 +24,9 @@ VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 # The factor of the last upsampling, and thereby which pools are skipped from (paper, figure 3).
 FINAL_STRIDE = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8}
 
+# The reference's names of that upsampling.
+FINAL_NAMES = {"fcn32s": "upscore", "fcn16s": "upscore16", "fcn8s": "upscore8"}
+
 # At-once training scales the skips instead of training in stages (TPAMI, section 4.3).
 AT_ONCE_SCALES = {"score_pool4": 0.01, "score_pool3": 0.0001}
 
@@ -154,8 +157,7 @@ class FCN(nn.Module):
 
     @property
     def final_name(self) -> str:
-        """The reference's name of the last upsampling."""
-        return {"fcn32s": "upscore", "fcn16s": "upscore16", "fcn8s": "upscore8"}[self.config.variant]
+        return FINAL_NAMES[self.config.variant]
 
     def _add_conv(self, name: str, in_channels: int, out_channels: int, kernel: int, padding: int) -> None:
         batch_norm = self.config.norm == "batch"

@@ -44,29 +44,31 @@ from fcn_edge.training.network import DEEPEST_STRIDE, FCN, NetworkConfig
 from fcn_edge.training.segmentation import Segmentation, TrainingConfig, parameter_count, quick_precision
 
 
-def train(
-    network_config: NetworkConfig,
-    config: TrainingConfig,
-    data: tuple[Dataset, Dataset],
-    folder: Path,
-    origin: dict[str, Any],
-) -> Checkpoint | None:
+def untrained(network: NetworkConfig, seed: int) -> FCN:
+    """A new network, whose random weights depend on the seed alone."""
+    torch.manual_seed(seed)
+    return FCN.from_config(network)
+
+
+def train(fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Dataset], folder: Path) -> Checkpoint | None:
     """Train on the first dataset, validate on the second; `folder` gets best.safetensors, last.ckpt and logs/.
 
     The best checkpoint, scored in float32; None when the user stopped the training.
 
-    Goes on from `folder/last.ckpt` where there is one. `origin` (the data's names and digests) is kept in it.
+    `fresh` is what it starts with: its network is trained in place, its provenance (the data's names and digests) is
+    kept. Goes on from `folder/last.ckpt` where there is one.
     Raises SourceError for unusable data, OutputError for an unwritable folder, ModelError when the loss is not finite.
     """
     training, validation = data
     require_writable(folder)
-    _require_batch_statistics(network_config, config, len(training))
+    _require_batch_statistics(fresh.network.config, config, len(training))
     pixels = class_pixels(training)
     class_pixels(validation)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    fresh = Checkpoint(FCN.from_config(network_config), training.labels, provenance=_provenance(config, origin))
+    fresh = replace(fresh, provenance=_provenance(config, fresh.provenance))
     module = _module(fresh, config, pixels, len(training))
-    say(f"training {network_config.variant}, {parameter_count(fresh.network):,} weights, on {len(training)} pictures")
+    variant, weights = fresh.network.config.variant, parameter_count(fresh.network)
+    say(f"training {variant}, {weights:,} weights, on {len(training)} pictures")
     ended = _fit(module, fresh, config, data, folder)
     return _scored_in_float32(folder / BEST, validation) if ended else None
 
