@@ -74,7 +74,8 @@ class TrainingCrops(TorchDataset[tuple[Tensor, Tensor]]):
         epoch, index = key
         image, mask = labelled_picture(self.dataset, index)
         image, mask = self.augment(image, mask, self.crop_hw, np.random.default_rng((self.seed, epoch, index)))
-        return torch.from_numpy(image), torch.from_numpy(mask).long()
+        # Widened by NumPy: torch would wake its threads for it, which costs more than the crop on a busy machine.
+        return torch.from_numpy(image), torch.from_numpy(mask.astype(np.int64))
 
 
 @dataclass(frozen=True)
