@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from export.score import open_artifact
+from export.score import open_artifact, points
 from fcn_edge.datasets import Dataset, open_dataset
 from fcn_edge.files import write_json
 from fcn_edge.manifest import read_manifest
@@ -55,8 +55,8 @@ def _table(rows: list[dict[str, Any]]) -> str:
     lines = [head, "|---|---|---:|---:|---:|---:|"]
     for row in rows:
         shares = [f"{100 * row[name]:.3f}" for name in ("agreement", "worst_picture", "boundary_agreement")]
-        lower, upper = (100 * end for end in row["mean_iou_drop_interval"])
-        lost = f"{100 * row['mean_iou_drop']:.2f} ({lower:.2f} to {upper:.2f})"
+        lower, upper = map(points, row["mean_iou_drop_interval"])
+        lost = f"{points(row['mean_iou_drop'])} ({lower} to {upper})"
         lines.append(f"| {row['precision']} | {row['engine']} | {' | '.join(shares)} | {lost} |")
     return "\n".join(lines)
 
