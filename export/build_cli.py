@@ -14,7 +14,7 @@ from export.buildable import ALL, Buildable, buildable
 from export.engine_build import PRECISIONS, BuildOptions
 from export.engine_proof import Gate, ProvedEngine, engine_rows, proved_engine, require_tensorrt
 from export.engine_reference import STREETS, reference_for
-from fcn_edge.datasets import Dataset, open_dataset
+from fcn_edge.datasets import KINDS, Dataset, open_dataset
 from fcn_edge.errors import ModelError, SourceError, UsageError
 from fcn_edge.files import json_text, require_writable
 from fcn_edge.options import Names
@@ -25,7 +25,11 @@ from runtime.engine_facts import ENGINE_SUFFIX
 PATH = click.Path(path_type=Path)
 
 
-@click.command("build", epilog="Example: fcn-edge build bundle --precision int8 --data camvid:data/camvid")
+@click.command(
+    "build",
+    epilog=f"KIND:FOLDER is one of {KINDS}.\n\n"
+    "Example: fcn-edge build bundle --precision int8 --data camvid:data/camvid",
+)
 @click.argument("model", type=PATH)
 @click.option(
     "--precision",

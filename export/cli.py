@@ -15,7 +15,7 @@ from calibration.image_set import CalibrationSet, pick
 from export.contact_sheet import contact_sheet, spread
 from export.engine_proof import engine_rows, require_tensorrt
 from export.score import CHECKPOINT_SUFFIX, open_artifact, require_same_classes
-from fcn_edge.datasets import open_dataset, require_masks
+from fcn_edge.datasets import KINDS, open_dataset, require_masks
 from fcn_edge.errors import ModelError, SourceError, UsageError
 from fcn_edge.files import json_text, require_writable, whole_file
 from fcn_edge.options import SIZE, Names
@@ -32,7 +32,8 @@ WORTH_A_STRETCH = 1.2  # 4:3 against 16:10 passes, 3:4 does not
 
 @click.command(
     "export",
-    epilog="Example: fcn-edge export runs/camvid/best.safetensors -o bundle --size 360x480 --data camvid:data/camvid",
+    epilog=f"KIND:FOLDER is one of {KINDS}.\n\n"
+    "Example: fcn-edge export runs/camvid/best.safetensors -o bundle --size 360x480 --data camvid:data/camvid",
 )
 @click.argument("checkpoint", type=PATH)
 @click.option("-o", "--output", "bundle", type=PATH, required=True, help="Folder of the bundle; must be new.")
@@ -188,7 +189,11 @@ def _warn_of_stretching(shape: tuple[int, ...], size_hw: tuple[int, int]) -> Non
         say(f"warning: --size {size} distorts the pictures of {shape[0]}x{shape[1]}; sizes are HEIGHTxWIDTH")
 
 
-@click.command("eval", epilog="Example: fcn-edge eval bundle camvid:data/camvid --split val --precision int8-cpu")
+@click.command(
+    "eval",
+    epilog=f"KIND:FOLDER is one of {KINDS}.\n\n"
+    "Example: fcn-edge eval bundle camvid:data/camvid --split val --precision int8-cpu",
+)
 @click.argument("model", type=PATH)
 @click.argument("data", metavar="KIND:FOLDER")
 @click.option("--split", default="val", show_default=True)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from fcn_edge.datasets import Dataset, open_dataset, require_masks
+from fcn_edge.datasets import KINDS, Dataset, open_dataset, require_masks
 from fcn_edge.errors import UsageError
 from fcn_edge.files import require_writable, write_json
 from fcn_edge.labels import LabelSet
@@ -33,7 +33,10 @@ TRAINING = {field.name for field in fields(TrainingConfig)}
 D = TrainingConfig()  # the defaults
 
 
-@click.command("train", epilog="Example: fcn-edge train camvid:data/camvid -o runs/camvid --epochs 60")
+@click.command(
+    "train",
+    epilog=f"KIND:FOLDER is one of {KINDS}.\n\nExample: fcn-edge train camvid:data/camvid -o runs/camvid --epochs 60",
+)
 @click.argument("data", metavar="KIND:FOLDER")
 @click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--split", default="train", show_default=True, help="What to train on.")
@@ -93,10 +96,7 @@ def train_command(
     init: str | None,
     **settings: Any,
 ) -> None:
-    """Train an FCN on labelled pictures: best.safetensors, last.ckpt and logs/ in the run's folder.
-
-    KIND:FOLDER is camvid:FOLDER, folder:FOLDER or synthetic: (drawn by fcn-edge itself).
-    """
+    """Train an FCN on labelled pictures: best.safetensors, last.ckpt and logs/ in the run's folder."""
     training = require_masks(open_dataset(data, split), data)
     validation = require_masks(open_dataset(data, validation_split), data)
     _require_same_labels(training, validation)

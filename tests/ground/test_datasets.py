@@ -1,12 +1,15 @@
 """datasets/__init__.py: a dataset is opened by its kind, and every kind keeps the same promises."""
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
-from fcn_edge.datasets import READERS, Dataset, open_dataset, require_masks
+from fcn_edge.__main__ import door
+from fcn_edge.datasets import KINDS, READERS, Dataset, open_dataset, require_masks
 from fcn_edge.datasets.camvid import open_camvid
 from fcn_edge.datasets.folder import open_folder
 from fcn_edge.datasets.synthetic import open_synthetic
@@ -35,6 +38,24 @@ def test_an_unknown_kind_is_a_usage_mistake_that_lists_the_kinds(name: str) -> N
         open_dataset(name, "val")
     for kind in ("camvid:FOLDER", "cityscapes:FOLDER", "folder:FOLDER", "sbd:FOLDER", "voc:FOLDER", "synthetic:"):
         assert kind in str(caught.value)
+
+
+def commands(command: click.Command) -> Iterator[click.Command]:
+    yield command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            found = command.get_command(click.Context(command), name)
+            assert found is not None
+            yield from commands(found)
+
+
+def test_the_help_of_every_command_that_takes_data_lists_the_kinds() -> None:
+    taking = [
+        command for command in commands(door) if any(parameter.metavar == "KIND:FOLDER" for parameter in command.params)
+    ]
+    assert len(taking) >= 5
+    for command in taking:
+        assert KINDS in (command.epilog or ""), command.name
 
 
 @pytest.mark.parametrize("kind", READERS)
