@@ -38,6 +38,7 @@ from fcn_edge.images import read_ids_or_colours
 
 PLACES = (Path("."), Path("VOC2012"), Path("VOCdevkit/VOC2012"))
 LISTS = Path("ImageSets/Segmentation")
+PAPERS_LIST, PAPERS_REPOSITORY = "seg11valid", "github.com/shelhamer/fcn.berkeleyvision.org"
 
 
 def open_voc(folder: Path, split: str) -> LabelledFiles:
@@ -61,6 +62,11 @@ def voc_root(folder: Path) -> Path:
 
 
 def voc_pairs(root: Path, split: str) -> Pairs:
+    if split == PAPERS_LIST and not (root / LISTS / f"{PAPERS_LIST}.txt").is_file():
+        raise SourceError(
+            f"wanted the list {root / LISTS / PAPERS_LIST}.txt, found none; copy data/pascal/{PAPERS_LIST}.txt of "
+            f"{PAPERS_REPOSITORY} there, or choose segvalid, which needs SBD's lists alone"
+        )
     path = list_of(split, root / LISTS, tuple(WITH_SBD))
     return listed_pairs(path, root / "JPEGImages", root / "SegmentationClass", ".png")
 

@@ -203,7 +203,7 @@ def test_without_sbd_its_splits_say_where_it_was_looked_for(voc: Path, split: st
 
 
 def test_the_published_list_of_the_paper_is_a_split_once_it_is_there(both: Path) -> None:
-    with pytest.raises(SourceError, match=r"seg11valid\.txt"):
+    with pytest.raises(SourceError, match=r"Segmentation/seg11valid\.txt, found none; copy .* or choose segvalid"):
         open_voc(both, "seg11valid")
     segmentation_list(both / "VOCdevkit" / "VOC2012", "seg11valid").write_text("2007_000033\n")
     assert names_of(both, "seg11valid") == ["2007_000033"]
