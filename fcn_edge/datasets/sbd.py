@@ -20,7 +20,8 @@ from fcn_edge.errors import SourceError
 from fcn_edge.images import read_bytes
 from fcn_edge.mat_file import numbers_in_struct
 
-PLACES = (Path("."), Path("dataset"), Path("benchmark_RELEASE/dataset"))
+SBD = Path("benchmark_RELEASE/dataset")
+PLACES = (Path("."), Path("dataset"), SBD)
 
 
 def open_sbd(folder: Path, split: str) -> LabelledFiles:
@@ -35,8 +36,7 @@ def sbd_root(folder: Path) -> Path:
         if (folder / place / "cls").is_dir():
             return folder / place
     raise SourceError(
-        f"wanted benchmark_RELEASE/dataset/cls in {folder}, found none; name the folder where SBD's benchmark.tgz "
-        "was unpacked"
+        f"wanted {SBD}/cls in {folder}, found none; name the folder where SBD's benchmark.tgz was unpacked"
     )
 
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from fcn_edge.datasets.labelled import LabelledFiles
 from fcn_edge.datasets.listed import Pairs, list_of, listed_pairs, read_list
-from fcn_edge.datasets.sbd import read_sbd_mask, sbd_pairs, sbd_root
+from fcn_edge.datasets.sbd import SBD, read_sbd_mask, sbd_pairs
 from fcn_edge.datasets.voc_labels import VOC_21, VOC_VOID_RGB
 from fcn_edge.errors import SourceError
 from fcn_edge.images import read_ids_or_colours
@@ -80,11 +80,10 @@ def _sbd_beside(root: Path) -> Path:
     """SBD's folder beside VOCdevkit or in it; beside VOC2012, where that lies alone."""
     parents = Path(os.path.abspath(root)).parents[:2]
     for parent in parents:
-        if (parent / "benchmark_RELEASE" / "dataset").is_dir():
-            return sbd_root(parent)
+        if (parent / SBD).is_dir():
+            return parent / SBD
     raise SourceError(
-        f"wanted SBD's benchmark_RELEASE/dataset beside VOC, found none in {' or '.join(map(str, parents))}; "
-        "unpack or link it there"
+        f"wanted SBD's {SBD} beside VOC, found none in {' or '.join(map(str, parents))}; unpack or link it there"
     )
 
 

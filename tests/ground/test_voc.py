@@ -209,6 +209,13 @@ def test_the_published_list_of_the_paper_is_a_split_once_it_is_there(both: Path)
     assert names_of(both, "seg11valid") == ["2007_000033"]
 
 
+def test_segvalid_needs_no_more_of_sbd_than_its_list(voc: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "benchmark_RELEASE" / "dataset"
+    dataset.mkdir(parents=True)
+    (dataset / "train.txt").write_text("2009_000011\n")
+    assert names_of(voc, "segvalid") == ["2007_000033", "2008_000009"]
+
+
 def test_nothing_left_to_score_is_refused(both: Path) -> None:
     (both / "benchmark_RELEASE" / "dataset" / "train.txt").write_text("\n".join(VAL))
     with pytest.raises(SourceError, match=r"pictures for segvalid of .*found none left"):
