@@ -33,8 +33,8 @@ class Stub(Prover):
     def write(self, recipe: Recipe, path: Path) -> None:
         self.written.append(recipe)
 
-    def prove(self, path: Path, precision: str, indices: Sequence[int] | None = None) -> Proof:
-        return Proof(self.told(self.written[-1]), self.reference, "a stub")
+    def prove(self, path: Path, precision: str, indices: Sequence[int] | None = None, engine: str = "") -> Proof:
+        return Proof(self.told(self.written[-1]), self.reference, "a stub", engine)
 
     def tried(self, recipe: Recipe, indices: Sequence[int] | None = None) -> Comparison:
         self.asked.append(indices)
