@@ -148,8 +148,8 @@ def no_mask(data: Path) -> None:
     (data / "masks" / "val" / "001.png").unlink()
 
 
-def coloured_mask(data: Path) -> None:
-    cv2.imwrite(str(data / "masks" / "val" / "001.png"), np.zeros((64, 96, 3), np.uint8))
+def stray_colour(data: Path) -> None:
+    cv2.imwrite(str(data / "masks" / "val" / "001.png"), np.full((64, 96, 3), 77, np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def coloured_mask(data: Path) -> None:
         (small_mask, 3, "001.png"),
         (stray_id, 3, "001.png"),
         (no_mask, 3, "001.png"),
-        (coloured_mask, 3, "001.png"),
+        (stray_colour, 3, "001.png"),
     ],
 )
 def test_labels_that_do_not_match_are_refused(
