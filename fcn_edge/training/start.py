@@ -23,7 +23,7 @@ def started_from(weights: Weights, fresh: Checkpoint) -> Checkpoint:
     config = fresh.network.config
     _require_agreement(weights, config)
     state, told = _taken(weights, config, fresh.labels)
-    fresh.network.load_state_dict(state, strict=False)
+    assert not fresh.network.load_state_dict(state, strict=False).unexpected_keys
     settings = ", ".join(f"{name} {getattr(config, name)}" for name in MUST_AGREE)
     say(f"starting from {weights.name}, {weights.kind}, {settings}: {told}")
     provenance = {**fresh.provenance, "init": weights.provenance()}
@@ -31,20 +31,20 @@ def started_from(weights: Weights, fresh: Checkpoint) -> Checkpoint:
 
 
 def _require_agreement(weights: Weights, config: NetworkConfig) -> None:
-    theirs = {name: getattr(weights.config, name) for name in MUST_AGREE}
-    blocks = range(1, len(VGG16_BLOCKS) + 1)
-    if all(config.channels(block) == weights.config.channels(block) for block in blocks):
-        theirs["width"] = config.width  # equal but for its last digits
-    differing = [name for name in MUST_AGREE if theirs[name] != getattr(config, name)]
+    blocks = range(1, len(VGG16_BLOCKS) + 1)  # widths may differ in digits that make no channel
+    same_channels = all(config.channels(block) == weights.config.channels(block) for block in blocks)
+    agrees = {name: getattr(config, name) == getattr(weights.config, name) for name in MUST_AGREE}
+    agrees["width"] = same_channels
+    differing = [name for name in MUST_AGREE if not agrees[name]]
     if differing:
-        wanted, found = (
-            " ".join(f"--{name.replace('_', '-')} {settings[name]}" for name in differing)
-            for settings in (theirs, {name: getattr(config, name) for name in differing})
-        )
         raise UsageError(
-            f"the weights of {weights.name} do not fit: wanted a network of {wanted} for them, found {found}; "
-            "leave these options out, or train without --init"
+            f"the weights of {weights.name} do not fit: wanted a network of {_options(weights.config, differing)} "
+            f"for them, found {_options(config, differing)}; leave these options out, or train without --init"
         )
+
+
+def _options(config: NetworkConfig, names: list[str]) -> str:
+    return " ".join(f"--{name.replace('_', '-')} {getattr(config, name)}" for name in names)
 
 
 def _taken(weights: Weights, config: NetworkConfig, labels: LabelSet) -> tuple[dict[str, Tensor], str]:

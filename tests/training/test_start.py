@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from fcn_edge.errors import UsageError
 from fcn_edge.labels import LabelSet
 from fcn_edge.training.checkpoint import Checkpoint, Preprocessing, save_checkpoint
 from fcn_edge.training.network import FCN, bilinear_kernel
+from fcn_edge.training.segmentation import Segmentation, TrainingConfig
 from fcn_edge.training.start import started_from
 from fcn_edge.training.surgery import transplant
 from fcn_edge.training.weights import CAFFE, TORCHVISION, read_weights
@@ -175,3 +177,18 @@ def test_an_at_once_network_starts_from_a_32s_and_from_its_like(make: type, tmp_
     path = make(tmp_path / "own.safetensors")
     got = started(path, fresh(norm="batch", at_once=True))
     assert torch.equal(got.network.score_fr.weight, read_weights(str(path)).state["score_fr.weight"])
+
+
+@pytest.mark.parametrize("step", ["training_step", "validation_step"])
+def test_a_training_sees_pictures_by_the_normalisation_of_its_weights(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got = started(saved(published_fcn(classes=3), tmp_path / "fcn.pth"), fresh())
+    module = Segmentation(got, TrainingConfig(), np.ones(3, np.float32), total_steps=1)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    seen: list[torch.Tensor] = []
+    module.network.register_forward_pre_hook(lambda _, pictures: seen.append(pictures[0]))
+    frames = torch.randint(0, 256, (2, 32, 48, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        getattr(module, step)((frames, torch.zeros(2, 32, 48, dtype=torch.int64)), 0)
+    assert torch.equal(seen[0], CAFFE.normalise(frames))
