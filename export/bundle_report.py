@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.contact_sheet import contact_sheet, spread
 from export.contest import Entry
 from export.engine_proof import engine_rows
 from export.evidence import Evidence
@@ -21,6 +20,7 @@ from export.prover import PROXIED
 from export.repair import Step
 from export.score import open_artifact, points
 from export.sensitivity import LayerCost
+from fcn_edge.contact_sheet import contact_sheet, spread
 from fcn_edge.images import fit_frame
 from fcn_edge.labels import VOID
 from fcn_edge.manifest import Manifest

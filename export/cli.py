@@ -12,9 +12,9 @@ import click
 import cv2
 
 from calibration.image_set import CalibrationSet, pick
-from export.contact_sheet import contact_sheet, spread
 from export.engine_proof import engine_rows, require_tensorrt
 from export.score import CHECKPOINT_SUFFIX, open_artifact, require_same_classes
+from fcn_edge.contact_sheet import contact_sheet, spread
 from fcn_edge.datasets import KINDS, open_dataset, require_masks
 from fcn_edge.errors import ModelError, SourceError, UsageError
 from fcn_edge.files import json_text, require_writable, whole_file

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from calibration.thresholds import METHODS
-from export.contact_sheet import ROW_HEIGHT, contact_sheet, spread
-from fcn_edge.datasets import Dataset, open_dataset
+from fcn_edge.contact_sheet import ROW_HEIGHT
 from fcn_edge.manifest import read_manifest
 
 PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
@@ -148,37 +147,6 @@ def test_names_are_shown_as_text_whatever_they_hold(tiny_bundle: Path) -> None:
     from fcn_edge.report import Section, html_page
 
     assert "<script>" not in html_page("<script>", [Section("<script>", "<script>", [["<script>"], ["<script>"]])])
-
-
-# -- contact sheets -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def streets(street_folder: Path) -> Dataset:
-    return open_dataset(f"folder:{street_folder}", "val")
-
-
-def test_a_sheet_has_a_row_per_picture_asked_for_and_a_column_per_name(streets: Dataset) -> None:
-    columns = {"a": lambda index: streets.mask(index), "b": lambda index: np.zeros((4, 6), np.uint8)}
-    sheet = contact_sheet(streets, columns, [2, 0])
-    assert sheet.shape[1] // (ROW_HEIGHT * 96 // 64) == 4 and sheet.shape[0] // ROW_HEIGHT == 2
-    taller = contact_sheet(streets, columns, [2, 0, 1])
-    assert np.array_equal(taller[: len(sheet)], sheet)
-    alone = contact_sheet(streets, {}, [0])
-    left = ROW_HEIGHT * 96 // 64 + 4
-    assert np.array_equal(alone[-ROW_HEIGHT - 4 :, : 2 * left], sheet[-ROW_HEIGHT - 4 :, : 2 * left])
-
-
-def test_pictures_without_labels_have_no_column_of_truth(streets: Dataset) -> None:
-    class Unlabelled:
-        labels, has_masks, image = streets.labels, False, staticmethod(streets.image)
-
-    sheet = contact_sheet(Unlabelled(), {"a": streets.mask}, [0])  # type: ignore[arg-type]
-    assert sheet.shape[1] // (ROW_HEIGHT * 96 // 64) == 2
-
-
-def test_pictures_are_spread_from_first_to_last() -> None:
-    assert spread(100) == [0, 20, 40, 59, 79, 99] and spread(3) == [0, 1, 2] and spread(1) == [0]
 
 
 def test_the_manifests_files_open_with_their_classes(tiny_bundle: Path) -> None:
