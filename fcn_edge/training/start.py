@@ -23,7 +23,8 @@ def started_from(weights: Weights, fresh: Checkpoint) -> Checkpoint:
     config = fresh.network.config
     _require_agreement(weights, config)
     state, told = _taken(weights, config, fresh.labels)
-    assert not fresh.network.load_state_dict(state, strict=False).unexpected_keys
+    loaded = fresh.network.load_state_dict(state, strict=False)
+    assert not loaded.unexpected_keys
     settings = ", ".join(f"{name} {getattr(config, name)}" for name in MUST_AGREE)
     say(f"starting from {weights.name}, {weights.kind}, {settings}: {told}")
     provenance = {**fresh.provenance, "init": weights.provenance()}
