@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from fcn_edge.charts import COLOURS, HEIGHT, WIDTH, bar_chart, scatter_chart
+from fcn_edge.charts import HEIGHT, bar_chart, scatter_chart
 from fcn_edge.report import Section, html_page
+from fcn_edge.svg import COLOURS, WIDTH
 
 Element = ElementTree.Element
 FRONT = [("all float", 41.2, 61.02), ("two kept", 33.0, 60.9), ("one kept", 29.1, 60.65), ("all int8", 28.4, 58.1)]
