@@ -23,12 +23,13 @@ class Axis:
         return f"{tick:.{max(0, math.ceil(-math.log10(self.ticks[1] - self.ticks[0]) - 1e-6))}f}"
 
 
-def axis(values: Sequence[float], start: float, end: float, *, whole: bool = False) -> Axis:
-    """About five ticks that enclose the values, evenly spaced; none between whole numbers where values are counts."""
+def axis(values: Sequence[float], start: float, end: float) -> Axis:
+    """About five ticks that enclose the values, evenly spaced."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     spread = high - low or abs(high) or 1.0
     power = 10.0 ** math.floor(math.log10(spread / 4))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= spread / 4)
-    step = max(1.0, step) if whole else step
     first, last = math.floor(low / step), math.ceil(high / step)
-    return Axis(tuple(number * step for number in range(first, max(last, first + 1) + 1)), start, end)
+    if low == high:  # in the middle
+        first, last = first - 1, last + 1
+    return Axis(tuple(number * step for number in range(first, last + 1)), start, end)

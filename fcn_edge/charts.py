@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from fcn_edge.axis import Axis, axis
-from fcn_edge.svg import FONT_PX, LETTER_PX, WIDTH, dot, drawing, line, polyline, rectangle, text, width_of
+from fcn_edge.labels import LabelSet
+from fcn_edge.svg import FONT_PX, LETTER_PX, WIDTH, dot, drawing, line, polyline, rectangle, swatch, text, width_of
 
 BAR, GAP = 12, 8  # pixels: of a bar's height, between groups of bars
 HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 340, 64, 46, 22, 24  # pixels: of a plot of points and its margins
@@ -52,6 +53,20 @@ def scatter_chart(points: Sequence[tuple[str, float, float]], x: str, y: str) ->
     joined = polyline([place[1:] for place in places], opacity=0.5)
     dots = [dot(a, b) for _, a, b in places]
     return drawing(WIDTH, HEIGHT, [*_grid(across, up, x, y), joined, *dots, *_names(places)])
+
+
+def colour_key(labels: LabelSet) -> str:
+    """Which colour of a mask is which class, in lines as wide as a chart."""
+    x, y, parts = 1.0, 1.0, []
+    for name, (red, green, blue) in zip(labels.names, labels.palette, strict=True):
+        wide = BAR + 24 + width_of(name)
+        if x + wide > WIDTH and x > 1:
+            x, y = 1.0, y + BAR + GAP
+        parts.append(
+            swatch(x, y, BAR, f"#{red:02x}{green:02x}{blue:02x}") + text(x + BAR + 6, y + BAR - 1, name, "start")
+        )
+        x += wide
+    return drawing(WIDTH, y + BAR + 4, parts)
 
 
 def _grid(across: Axis, up: Axis, x: str, y: str) -> Iterator[str]:

@@ -29,6 +29,12 @@ def text(x: float, y: float, words: str, anchor: str, size: float = FONT_PX, *, 
     return f'<text {place} fill="currentColor">{escape(cut(words))}</text>'
 
 
+def swatch(x: float, y: float, side: float, fill: str) -> str:
+    """A square of any colour, framed, for it may be the page's own."""
+    frame = 'stroke="currentColor" stroke-opacity=".4"'
+    return f'<rect class="swatch" fill="{fill}" {frame} x="{x:.1f}" y="{y:.1f}" width="{side:g}" height="{side:g}"/>'
+
+
 def line(x1: float, y1: float, x2: float, y2: float) -> str:
     """A faint one, for grids."""
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
@@ -41,14 +47,21 @@ def polyline(points: Sequence[tuple[float, float]], number: int = 0, opacity: fl
     return f'<polyline fill="none" stroke="{colour(number)}" stroke-opacity="{opacity:g}" points="{path}"/>'
 
 
-def dot(x: float, y: float, number: int = 0) -> str:
-    return f'<circle class="s{number}" fill="{colour(number)}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
+def dot(x: float, y: float, number: int = 0, radius: float = 4.5) -> str:
+    return f'<circle class="s{number}" fill="{colour(number)}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"/>'
 
 
 def rectangle(x: float, y: float, width: float, height: float, number: int = 0) -> str:
     """In the colour of series `number`."""
     size = f'width="{width:.1f}" height="{height:g}"'
     return f'<rect class="s{number}" fill="{colour(number)}" x="{x:.1f}" y="{y:.1f}" {size}/>'
+
+
+def cell(x: float, y: float, side: float, opacity: float, told: str) -> str:
+    """A square of a map of shares, with words for who points at it."""
+    size = f'width="{side:.1f}" height="{side:.1f}"'
+    fill = f'fill="{COLOURS[0]}" fill-opacity="{opacity:.3f}"'
+    return f'<rect class="cell" {fill} x="{x:.1f}" y="{y:.1f}" {size}><title>{escape(told)}</title></rect>'
 
 
 def colour(number: int) -> str:
