@@ -1,4 +1,5 @@
-"""A model as OpenVINO's CPU plugin compiled it, kept from one start to the next.
+"""A model as OpenVINO's CPU plugin compiled it, kept from one start to the next: a quarter of the time to the first
+mask (benchmarks/opening.py).
 
 OpenVINO's own CACHE_DIR does not serve here: with it the ONNX file is read all the same, which for the paper's full
 FCN-8s is most of the time, and a damaged entry is taken for a whole one.

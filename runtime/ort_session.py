@@ -18,14 +18,15 @@ ERRORS_ONLY = 3  # of onnxruntime's log: what matters to the user comes as an ex
 
 PROVIDERS = {"CPU": "CPUExecutionProvider", "CUDA": "CUDAExecutionProvider"}
 
-# Threads that wait for work without sleeping keep the cores from the decoder, and from each other where somebody else
-# computes too: on two busy cores they doubled both the latency and the processor's time.
+# Threads that wait for work without sleeping keep the cores from whoever else needs them. At ten frames a second, with
+# others at work on two cores, that doubled latency and processor time; frame after frame it saves 4 % of the latency
+# (benchmarks/spinning.py).
 CONFIG = {"session.intra_op.allow_spinning": "0"}
 
 # TF32, CUDA's default, rounds what it multiplies to 10 bits, and a float graph's masks change.
 CUDA_OPTIONS = {"use_tf32": "0"}
 
-# Only of a float graph is the optimised form quicker to open than the file itself.
+# Only of a float graph is the optimised form quicker to open than the file itself (benchmarks/opening.py).
 KEPT_PRECISIONS = ("fp32",)
 
 
