@@ -13,15 +13,17 @@ import cv2
 
 from calibration.image_set import CalibrationSet, pick
 from export.engine_proof import engine_rows, require_tensorrt
+from export.eval_report import save_eval_report
 from export.score import CHECKPOINT_SUFFIX, open_artifact, require_same_classes
 from fcn_edge.contact_sheet import contact_sheet, spread
 from fcn_edge.datasets import KINDS, open_dataset, require_masks
 from fcn_edge.errors import ModelError, SourceError, UsageError
+from fcn_edge.evaluation import evaluate
 from fcn_edge.files import json_text, require_writable, whole_file
 from fcn_edge.options import SIZE, Names
 from fcn_edge.progress import say
 from fcn_edge.report import print_scores, print_table
-from fcn_edge.scoring import score
+from fcn_edge.report_files import require_place
 from runtime.session import ENGINES
 
 PATH = click.Path(path_type=Path)
@@ -203,6 +205,12 @@ def _warn_of_stretching(shape: tuple[int, ...], size_hw: tuple[int, int]) -> Non
 @click.option("--size", "size_hw", type=SIZE, help="Stretch frames for a checkpoint, HxW; default: as they are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.option("--sheet", type=PATH, help="Also write a PNG of frames, truths and masks.")
+@click.option(
+    "--report",
+    type=PATH,
+    metavar="FOLDER|FILE.html",
+    help="Also write a page of scores, classes, confusions, best and worst frames; into a folder, PNGs and JSON too.",
+)
 def eval_command(
     model: Path,
     data: str,
@@ -213,6 +221,7 @@ def eval_command(
     size_hw: tuple[int, int] | None,
     as_json: bool,
     sheet: Path | None,
+    report: Path | None,
 ) -> None:
     """Score MODEL (a checkpoint, bundle, ONNX file or engine) on labelled pictures, by the paper's four metrics."""
     dataset = require_masks(open_dataset(data, split), data)
@@ -224,14 +233,20 @@ def eval_command(
         )
     if sheet:
         require_writable(sheet.absolute().parent)
+    if report:
+        require_place(report)
     with open_artifact(model, engine, precision, size_hw, trust_engine=trust_engine) as artifact:
         require_same_classes(artifact.labels, dataset, model)
-        scores = score(artifact.segment, dataset, f"scoring {model.name}")
+        evaluation = evaluate(artifact.segment, dataset, f"scoring {model.name}")
         if sheet:
             with whole_file(sheet) as partial:
                 columns = {"mask": lambda index: artifact.segment(dataset.image(index))}
                 drawn = contact_sheet(dataset, columns, spread(len(dataset)))
                 partial.write_bytes(cv2.imencode(".png", drawn)[1].tobytes())
+    if report:
+        origin = {"model": model.name, "run by": artifact.description, "data": _named(data), "split": split}
+        save_eval_report(report, evaluation, dataset, origin)
+    scores = evaluation.scores()
     if as_json:
         click.echo(json_text(scores.to_json()))
     else:

@@ -72,7 +72,7 @@ def print_table(title: str, rows: Sequence[Sequence[str]], *, section_after: int
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: a heading, then any of words, a table (first row: header), a chart of `charts.py` and a picture
+    """A part of a page: a heading, then any of words, a table (first row: header), a chart as SVG and a picture
     (H, W, 3) BGR.
     """
 
@@ -81,6 +81,7 @@ class Section:
     rows: Sequence[Sequence[str]] = ()
     picture: NDArray[np.uint8] | None = None
     svg: str = ""
+    file: str = ""  # the name, without .png, of what it shows, where a page is saved with its pictures beside it
 
     def html(self) -> str:
         parts = [f"<h2>{escape(self.heading)}</h2>"]

@@ -108,8 +108,8 @@ def write_picture(folder: Path) -> Path:
     return path
 
 
-def test_eval_of_a_bundle_loads_neither_torch_nor_onnx(tiny_bundle: Path, street_folder: Path) -> None:
-    words = ["eval", str(tiny_bundle), f"folder:{street_folder}", "--json"]
+def test_eval_of_a_bundle_loads_neither_torch_nor_onnx(tiny_bundle: Path, street_folder: Path, tmp_path: Path) -> None:
+    words = ["eval", str(tiny_bundle), f"folder:{street_folder}", "--json", "--report", str(tmp_path)]
     code = f"from fcn_edge.__main__ import main\nassert main({words}) == 0"
     assert "torch" not in loaded_after(code) and "onnx" not in loaded_after(code)
 
