@@ -1,4 +1,4 @@
-"""A model as OpenVINO's CPU plugin compiled it, kept from one start to the next: a quarter of the time to the first
+"""A model as OpenVINO's CPU plugin compiled it, kept for the next start, which it saves a quarter of the time to the first
 mask (benchmarks/opening.py).
 
 OpenVINO's own CACHE_DIR does not serve here: with it the ONNX file is read all the same, which for the paper's full

@@ -156,7 +156,10 @@ def test_letters_that_a_terminal_lacks_are_no_end() -> None:
     assert b"Kamera f?r Stra?en" in told.buffer.getvalue()  # type: ignore[attr-defined]
 
 
-def test_a_bundle_is_told_with_what_would_serve_it(tiny_bundle: Path) -> None:
+def test_a_bundle_is_told_with_what_would_serve_it(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # in which nothing was measured before
     told = json.loads(doctor(tiny_bundle, "--json").stdout)["will_be_used"]
     assert [finding["topic"] for finding in told] == ["model"]
     assert told[0]["found"].startswith("the fastest of openvino int8-cpu, onnxruntime int8-cpu; measured when")
