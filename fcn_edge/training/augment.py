@@ -1,10 +1,11 @@
-"""Augmentation: from one labelled picture to a training crop.
+"""From one labelled picture to a training crop: augmented, or cut out as it is.
 
-Geometry first (scale, crop, mirror), then light and colour.
+Augmentation is geometry first (scale, crop, mirror), then light and colour.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +14,26 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from fcn_edge.labels import VOID
+
+LabelledPicture = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+# A picture, its mask and a size -> both in this size, by draws of the generator.
+Crop = Callable[[NDArray[np.uint8], NDArray[np.uint8], tuple[int, int], Generator], LabelledPicture]
+
+BEYOND = (114, 114, 114)  # colour of what lies beyond a picture's border; its label is void
+
+
+def plain_crop(
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], crop_hw: tuple[int, int], rng: Generator
+) -> LabelledPicture:
+    """A (h, w, 3) picture and (h, w) mask of size `crop_hw`, pixel by pixel; beyond the border void, on any side."""
+    short_y, short_x = (max(wanted - side, 0) for wanted, side in zip(crop_hw, mask.shape, strict=True))
+    border = (short_y, short_y, short_x, short_x, cv2.BORDER_CONSTANT)
+    pixels = cv2.copyMakeBorder(image, *border, value=BEYOND)
+    labels = cv2.copyMakeBorder(mask, *border, value=VOID)
+    y, x = (int(rng.integers(side - wanted + 1)) for side, wanted in zip(labels.shape, crop_hw, strict=True))
+    cut = slice(y, y + crop_hw[0]), slice(x, x + crop_hw[1])
+    return np.asarray(pixels[cut], np.uint8), np.asarray(labels[cut], np.uint8)
 
 
 @dataclass(frozen=True)
@@ -28,7 +49,7 @@ class Augmentation:
 
     def __call__(
         self, image: NDArray[np.uint8], mask: NDArray[np.uint8], crop_hw: tuple[int, int], rng: Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    ) -> LabelledPicture:
         """A (h, w, 3) picture and (h, w) mask of size `crop_hw`; pixels beyond the picture's border are void."""
         image, mask = self._scaled_crop(image, mask, crop_hw, rng)
         if rng.random() < 0.5:
@@ -37,7 +58,7 @@ class Augmentation:
 
     def _scaled_crop(
         self, image: NDArray[np.uint8], mask: NDArray[np.uint8], crop_hw: tuple[int, int], rng: Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    ) -> LabelledPicture:
         """One affine warp does scale, stretch and crop, so nothing is resampled twice."""
         scale = np.exp(rng.uniform(*np.log(self.scale)))
         stretch = np.exp(rng.uniform(-1, 1) * np.log(self.stretch))
@@ -46,7 +67,7 @@ class Augmentation:
         shift = -rng.uniform(np.minimum(room, 0), np.maximum(room, 0))
         matrix = np.array([[scale_xy[0], 0, shift[0]], [0, scale_xy[1], shift[1]]])
         size_wh = crop_hw[::-1]
-        warped = cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR, borderValue=(114, 114, 114))
+        warped = cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR, borderValue=BEYOND)
         labels = cv2.warpAffine(mask, matrix, size_wh, flags=cv2.INTER_NEAREST, borderValue=VOID)
         return np.asarray(warped, np.uint8), np.asarray(labels, np.uint8)
 

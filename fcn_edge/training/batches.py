@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
 from fcn_edge.datasets import Dataset, labelled_picture
 from fcn_edge.errors import SourceError
 from fcn_edge.progress import tracked
-from fcn_edge.training.augment import Augmentation
+from fcn_edge.training.augment import Augmentation, Crop, plain_crop
 
 
 def class_pixels(dataset: Dataset) -> NDArray[np.int64]:
@@ -63,17 +63,18 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
 @dataclass(frozen=True)
 class TrainingCrops(TorchDataset[tuple[Tensor, Tensor]]):
-    """Augmented crops: (h, w, 3) BGR uint8 and (h, w) int64, a function of (seed, epoch, index) alone."""
+    """Crops, augmented or not: (h, w, 3) BGR uint8 and (h, w) int64, a function of (seed, epoch, index) alone."""
 
     dataset: Dataset
-    crop_hw: tuple[int, int]
+    crop_hw: tuple[int, int] | None  # None: as large as the picture
     seed: int
-    augment: Augmentation = field(default_factory=Augmentation)
+    crop: Crop = field(default_factory=Augmentation)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = key
         image, mask = labelled_picture(self.dataset, index)
-        image, mask = self.augment(image, mask, self.crop_hw, np.random.default_rng((self.seed, epoch, index)))
+        size_hw = self.crop_hw or (mask.shape[0], mask.shape[1])
+        image, mask = self.crop(image, mask, size_hw, np.random.default_rng((self.seed, epoch, index)))
         # Widened by NumPy: torch would wake its threads for it, which costs more than the crop on a busy machine.
         return torch.from_numpy(image), torch.from_numpy(mask.astype(np.int64))
 
@@ -93,11 +94,18 @@ class WholePictures(TorchDataset[tuple[Tensor, Tensor]]):
 
 
 def training_batches(
-    dataset: Dataset, crop_hw: tuple[int, int], batch_size: int, seed: int, workers: int
+    dataset: Dataset,
+    crop_hw: tuple[int, int] | None,
+    batch_size: int,
+    seed: int,
+    workers: int,
+    *,
+    augment: bool = True,
 ) -> DataLoader[Any]:
     count = len(dataset)
     return DataLoader(
-        TrainingCrops(dataset, crop_hw, seed),
+        TrainingCrops(dataset, crop_hw, seed, Augmentation() if augment else plain_crop),
+        collate_fn=_of_one_size,
         batch_size=min(batch_size, count),
         sampler=EpochSampler(count, seed),
         num_workers=workers,
@@ -105,6 +113,17 @@ def training_batches(
         persistent_workers=workers > 0,
         drop_last=True,  # a last batch of one picture would upset batch norm
     )
+
+
+def _of_one_size(pairs: list[tuple[Tensor, Tensor]]) -> Any:
+    """A batch; raises SourceError when whole pictures differ in size."""
+    sizes = sorted({tuple(mask.shape) for _, mask in pairs})
+    if len(sizes) > 1:
+        found = " and ".join(f"{height}x{width}" for height, width in sizes[:2])
+        raise SourceError(
+            f"wanted whole pictures of one size in a batch, found {found}; add --batch-size 1 or --crop HxW"
+        )
+    return default_collate(pairs)
 
 
 def validation_batches(dataset: Dataset, workers: int) -> DataLoader[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,74 +16,27 @@ from fcn_edge.errors import UsageError
 from fcn_edge.files import require_writable, write_json
 from fcn_edge.labels import LabelSet
 from fcn_edge.metrics import Scores
-from fcn_edge.options import SIZE
 from fcn_edge.progress import say
 from fcn_edge.report import print_scores
 from fcn_edge.training.callbacks import BEST, LAST
 from fcn_edge.training.checkpoint import Checkpoint, Preprocessing
-from fcn_edge.training.network import FCN, FINAL_STRIDE, NetworkConfig
-from fcn_edge.training.segmentation import TrainingConfig
+from fcn_edge.training.config import TrainingConfig
+from fcn_edge.training.network import FCN, NetworkConfig
+from fcn_edge.training.options import GROUPS, NETWORK, TRAINING, GroupedCommand
+from fcn_edge.training.provenance import software
+from fcn_edge.training.recipe import DEFAULT_RECIPE
 from fcn_edge.training.start import started_from
 from fcn_edge.training.trainer import train, untrained
 from fcn_edge.training.weights import read_weights
 
 CONFIG_FILE = "config.json"
 
-NETWORK = {field.name for field in fields(NetworkConfig)} - {"num_classes"}
-TRAINING = {field.name for field in fields(TrainingConfig)}
-D = TrainingConfig()  # the defaults
-
 
 @click.command(
     "train",
+    cls=GroupedCommand,
+    params=[click.Argument(["data"], metavar="KIND:FOLDER"), *chain(*GROUPS.values())],
     epilog=f"KIND:FOLDER is one of {KINDS}.\n\nExample: fcn-edge train camvid:data/camvid -o runs/camvid --epochs 60",
-)
-@click.argument("data", metavar="KIND:FOLDER")
-@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
-@click.option("--split", default="train", show_default=True, help="What to train on.")
-@click.option("--validation-split", default="val", show_default=True, help="What chooses the best checkpoint.")
-@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint, with its settings and data.")
-@click.option(
-    "--init",
-    metavar="vgg16|vgg16_bn|FILE",
-    help="Weights to start from: torchvision's, fetched, or a file of VGG16, of an FCN or of a run. The network and "
-    "the normalisation follow them; network options given here must fit.",
-)
-@click.option("--variant", type=click.Choice(list(FINAL_STRIDE)), default="fcn8s", show_default=True)
-@click.option("--width", type=float, default=0.25, show_default=True, help="Channels as a fraction of VGG16's.")
-@click.option(
-    "--fc-dim",
-    type=click.IntRange(1),
-    default=512,
-    show_default=True,
-    help="Channels of fc6 and fc7; the paper has 4096.",
-)
-@click.option("--norm", type=click.Choice(["none", "batch"]), default="batch", show_default=True)
-@click.option("--geometry", type=click.Choice(["same", "paper"]), default="same", show_default=True)
-@click.option("--at-once", is_flag=True, help="FCN-8s with scaled skips.")
-@click.option("--epochs", type=click.IntRange(1), default=D.epochs, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=D.batch_size, show_default=True)
-@click.option("--crop", "crop_hw", type=SIZE, default="x".join(map(str, D.crop_hw)), show_default=True)
-@click.option("--learning-rate", type=float, default=D.learning_rate, show_default=True)
-@click.option("--weight-decay", type=float, default=D.weight_decay, show_default=True)
-@click.option("--schedule", type=click.Choice(["one-cycle", "cosine"]), default=D.schedule, show_default=True)
-@click.option("--dropout", type=click.FloatRange(0, 0.99), default=D.dropout, show_default=True)
-@click.option(
-    "--averaging",
-    type=click.FloatRange(0, 0.99999),
-    default=D.averaging,
-    show_default=True,
-    help="Of weights; 0: none.",
-)
-@click.option("--class-weights/--no-class-weights", default=D.class_weights, show_default=True)
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=D.seed, show_default=True)
-@click.option(
-    "--workers", type=click.IntRange(0), default=D.workers, show_default=True, help="Processes that read pictures."
-)
-@click.option("--precision", type=click.Choice(["auto", "32", "bf16"]), default=D.precision, show_default=True)
-@click.option("--validate-every", type=click.IntRange(1), default=D.validate_every, show_default=True, help="Epochs.")
-@click.option(
-    "--max-minutes", type=click.FloatRange(0, min_open=True), help="Anneal the schedule to end within this time."
 )
 @click.pass_context
 def train_command(
@@ -93,6 +47,7 @@ def train_command(
     split: str,
     validation_split: str,
     resume: bool,
+    recipe: str,
     init: str | None,
     **settings: Any,
 ) -> None:
@@ -100,6 +55,7 @@ def train_command(
     training = require_masks(open_dataset(data, split), data)
     validation = require_masks(open_dataset(data, validation_split), data)
     _require_same_labels(training, validation)
+    settings["recipe"] = recipe
     if not resume:  # what can be refused is, before every picture is read for the digests
         _require_no_run(folder)
         fresh = _started(ctx, init, settings, training.labels)
@@ -114,8 +70,9 @@ def train_command(
     require_writable(folder)
     start = {"init": fresh.provenance.get("init"), "preprocessing": asdict(fresh.preprocessing)}
     network = asdict(fresh.network.config)
-    write_json(folder / CONFIG_FILE, {"data": data, **identity, **start, **network, **asdict(config)})
-    origin = {"data": data, "split": split, "validation_split": validation_split, **identity}
+    means = {"recipe": settings["recipe"], **software()}
+    write_json(folder / CONFIG_FILE, {"data": data, **identity, **means, **start, **network, **asdict(config)})
+    origin = {"data": data, "split": split, "validation_split": validation_split, **identity, **means}
     fresh = replace(fresh, provenance={**origin, **fresh.provenance})
     checkpoint = train(fresh, config, (training, validation), folder)
     if checkpoint is None:
@@ -127,11 +84,17 @@ def train_command(
 def _started(ctx: click.Context, init: str | None, settings: dict[str, Any], labels: LabelSet) -> Checkpoint:
     """What a new run starts with: a network as asked for, with the weights and the normalisation of `init`."""
     if init is None:
+        _require_no_frozen_norm(settings)
         return Checkpoint(_untrained(settings, labels), labels)
     weights = read_weights(init)
     given = _given(ctx, settings)
     followed = {key: value for key, value in weights.settings.items() if key not in given}
     return started_from(weights, Checkpoint(_untrained({**settings, **followed}, labels), labels))
+
+
+def _require_no_frozen_norm(settings: dict[str, Any]) -> None:
+    if settings["freeze_norm"] and settings["norm"] == "batch":
+        raise UsageError("wanted weights whose batch norm can be frozen, found none; add --init or --no-freeze-norm")
 
 
 def _restarted(init: str | None, settings: dict[str, Any], labels: LabelSet) -> Checkpoint:
@@ -172,6 +135,11 @@ def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any], identit
             f"wanted the data of the run in {folder}, found other pictures or masks; use its own, or a new -o"
         )
     given = _given(ctx, settings)
+    if "recipe" in given and settings["recipe"] != stored["recipe"]:
+        raise UsageError(
+            f"wanted the run's own recipe, {stored['recipe']}, found --recipe {settings['recipe']}; "
+            "leave it out, or choose another -o"
+        )
     changed = sorted(key for key in given & NETWORK if settings[key] != stored[key])
     if changed:
         raise UsageError(
@@ -187,13 +155,14 @@ def _given(ctx: click.Context, settings: dict[str, Any]) -> set[str]:
 def _stored_settings(path: Path) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        stored["crop_hw"] = tuple(stored["crop_hw"])
+        stored = {**asdict(TrainingConfig()), "recipe": DEFAULT_RECIPE, **stored}  # it may be of before there were some
+        stored["crop_hw"] = stored["crop_hw"] and tuple(stored["crop_hw"])
         init = stored.get("init")
         start = {
             "init": {**init, "name": str(init["name"])} if init else None,
             "preprocessing": Preprocessing.from_json(stored.get("preprocessing", {})),
         }
-        return {**start, **{key: stored[key] for key in NETWORK | TRAINING | {"classes", "data_sha256"}}}
+        return {**start, **{key: stored[key] for key in NETWORK | TRAINING | {"recipe", "classes", "data_sha256"}}}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"wanted the settings of the run in {path}, found: {error!r}; start a new run") from None
 

@@ -10,7 +10,9 @@ ONE_CYCLE_START = 1 / 25
 
 
 def learning_rate(schedule: str, progress: float) -> float:
-    """The factor on the peak learning rate at `progress`; it ends at 0."""
+    """The factor on the peak learning rate at `progress`; it ends at 0, unless it is fixed."""
+    if schedule == "fixed":
+        return 1.0
     if schedule == "cosine":
         start, rise = 0.0, WARM_UP
     else:

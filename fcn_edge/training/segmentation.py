@@ -1,10 +1,8 @@
-"""One step of training and one of validation, for Lightning: loss, optimiser, learning rate, confusion matrix."""
+"""One step of training and one of validation, for Lightning: loss, learning rate, confusion matrix."""
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,39 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fcn_edge.errors import ModelError, UsageError
+from fcn_edge.errors import ModelError
 from fcn_edge.labels import VOID
 from fcn_edge.metrics import ConfusionMatrix
 from fcn_edge.training.checkpoint import Checkpoint
+from fcn_edge.training.config import TrainingConfig
 from fcn_edge.training.network import channels_last
+from fcn_edge.training.optimiser import optimiser_of, set_learning_rate
 from fcn_edge.training.schedule import learning_rate, training_progress
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How to train; stored in every checkpoint."""
-
-    epochs: int = 50
-    batch_size: int = 4
-    crop_hw: tuple[int, int] = (352, 480)  # multiples of 32 waste nothing on padding
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 1e-2
-    schedule: str = "one-cycle"  # or cosine
-    dropout: float = 0.1  # after fc6 and fc7; the paper's 0.5 starves a narrow fc_dim
-    averaging: float = 0.995  # decay of the averaged weights that are validated and kept; 0 keeps the last ones
-    class_weights: bool = True
-    seed: int = 0
-    workers: int = 1
-    precision: str = "auto"  # 32, bf16, or what the machine is quick at
-    validate_every: int = 2  # epochs; the last one is validated always
-    max_minutes: float | None = None  # anneals the schedule to end in this time, whole epochs
-
-    def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
-            raise UsageError(
-                f"wanted a positive learning rate and a weight decay that is not negative, "
-                f"found {self.learning_rate} and {self.weight_decay}; change them"
-            )
 
 
 class Segmentation(LightningModule):
@@ -70,15 +43,19 @@ class Segmentation(LightningModule):
         self.confusion = ConfusionMatrix(self.names)
         for drop in (self.network.drop6, self.network.drop7):
             drop.p = config.dropout
+        self.train()
+
+    def train(self, mode: bool = True) -> Segmentation:
+        """As always; frozen batch norms stay as they serve, by the statistics that the network started with."""
+        super().train(mode)
+        if self.config.freeze_norm:
+            for layer in self.network.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.eval()
+        return self
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; biases and batch norm are not decayed, as usual since Goyal et al. 2017."""
-        trained = [p for p in self.network.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.config.weight_decay},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.config.learning_rate, fused=True)
+        return optimiser_of(self.network, self.config)
 
     @property
     def elapsed_s(self) -> float:
@@ -96,14 +73,12 @@ class Segmentation(LightningModule):
         # Dropout depends on the step alone, so that a resumed run draws what an unbroken one would.
         torch.manual_seed(int(np.random.default_rng((self.config.seed, self.global_step)).integers(2**63)))
         factor = learning_rate(self.config.schedule, self.progress_now())
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.config.learning_rate * factor
+        set_learning_rate(self.trainer.optimizers[0], self.config, factor)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         frames, masks = batch
         scores = self.network(self.preprocessing.normalise(frames))
-        # Contiguous first: softmax over the strided class axis of a channels-last map is several times slower.
-        loss = functional.cross_entropy(scores.contiguous().float(), masks, self.class_weights, ignore_index=VOID)
+        loss = self._loss(scores, masks)
         loss = loss if (masks != VOID).any() else scores.sum() * 0  # a crop of nothing but void teaches nothing
         if not torch.isfinite(loss):
             raise ModelError(
@@ -112,6 +87,16 @@ class Segmentation(LightningModule):
             )
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(frames))
         return loss
+
+    def _loss(self, scores: Tensor, masks: Tensor) -> Tensor:
+        # Contiguous first: softmax over the strided class axis of a channels-last map is several times slower.
+        return functional.cross_entropy(
+            scores.contiguous().float(),
+            masks,
+            self.class_weights,
+            ignore_index=VOID,
+            reduction=self.config.loss_reduction,
+        )
 
     def on_validation_epoch_start(self) -> None:
         self.confusion = ConfusionMatrix(self.names)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import pickle
-import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from fcn_edge import __version__
 from fcn_edge.datasets import Dataset
 from fcn_edge.errors import ModelError, SourceError, UsageError, first_line
 from fcn_edge.files import require_writable, writing
@@ -39,9 +37,10 @@ from fcn_edge.training.callbacks import (
     averaged_weights,
 )
 from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from fcn_edge.training.config import TrainingConfig
 from fcn_edge.training.evaluate import CheckpointSession
 from fcn_edge.training.network import DEEPEST_STRIDE, FCN, NetworkConfig
-from fcn_edge.training.segmentation import Segmentation, TrainingConfig, parameter_count, quick_precision
+from fcn_edge.training.segmentation import Segmentation, parameter_count, quick_precision
 
 
 def untrained(network: NetworkConfig, seed: int) -> FCN:
@@ -61,11 +60,11 @@ def train(fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Datase
     """
     training, validation = data
     require_writable(folder)
-    _require_batch_statistics(fresh.network.config, config, len(training))
+    _require_batch_statistics(fresh.network.config, config, training)
     pixels = class_pixels(training)
     class_pixels(validation)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    fresh = replace(fresh, provenance=_provenance(config, fresh.provenance))
+    fresh = replace(fresh, provenance={**fresh.provenance, "config": asdict(config)})
     module = _module(fresh, config, pixels, len(training))
     variant, weights = fresh.network.config.variant, parameter_count(fresh.network)
     say(f"training {variant}, {weights:,} weights, on {len(training)} pictures")
@@ -73,10 +72,13 @@ def train(fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Datase
     return _scored_in_float32(folder / BEST, validation) if ended else None
 
 
-def _require_batch_statistics(network: NetworkConfig, config: TrainingConfig, pictures: int) -> None:
+def _require_batch_statistics(network: NetworkConfig, config: TrainingConfig, training: Dataset) -> None:
     """Batch norm needs two values a channel even in the deepest map, one value per 32x32 pixels."""
-    deepest = min(config.batch_size, pictures) * math.prod(-(-side // DEEPEST_STRIDE) for side in config.crop_hw)
-    if network.norm == "batch" and deepest < 2:
+    if network.norm != "batch" or config.freeze_norm:
+        return
+    size_hw = config.crop_hw or training.mask(0).shape
+    deepest = min(config.batch_size, len(training)) * math.prod(-(-side // DEEPEST_STRIDE) for side in size_hw)
+    if deepest < 2:
         raise UsageError(
             "wanted a batch that batch norm can average, found one crop of 32x32; raise --crop or --batch-size"
         )
@@ -96,11 +98,13 @@ def _fit(
     callbacks = [StopBetweenSteps(interrupt), KeepBest(folder, fresh), TimeLimit(), Told(), KeepLast(folder)]
     if config.averaging:
         callbacks.insert(2, averaged_weights(config.averaging))
-    batches = training_batches(data[0], config.crop_hw, config.batch_size, config.seed, config.workers)
+    batches = training_batches(
+        data[0], config.crop_hw, config.batch_size, config.seed, config.workers, augment=config.augment
+    )
     pictures = validation_batches(data[1], config.workers)
     last = _resumable(folder / LAST, config)
     try:
-        with _quiet_lightning(), writing(folder), interrupt.listening(), _one_line_worker_errors():
+        with _determinism(), _quiet_lightning(), writing(folder), interrupt.listening(), _one_line_worker_errors():
             trainer = _trainer(config, callbacks, folder)
             trainer.fit(module, batches, pictures, ckpt_path=last)
             if trainer.current_epoch % config.validate_every:
@@ -141,7 +145,7 @@ def _trainer(config: TrainingConfig, callbacks: list[Any], folder: Path) -> Trai
         enable_model_summary=False,
         enable_checkpointing=False,  # ours are KeepBest and KeepLast
         log_every_n_steps=1,
-        deterministic="warn" if torch.cuda.is_available() else False,
+        deterministic=True if config.deterministic else "warn" if torch.cuda.is_available() else False,
     )
 
 
@@ -154,9 +158,22 @@ def _scored_in_float32(path: Path, validation: Dataset) -> Checkpoint:
     return scored
 
 
-def _provenance(config: TrainingConfig, origin: dict[str, Any]) -> dict[str, Any]:
-    versions = {"fcn_edge": __version__, "torch": torch.__version__, "python": platform.python_version()}
-    return {**origin, "config": asdict(config), "versions": versions}
+@contextmanager
+def _determinism() -> Iterator[None]:
+    """Takes back what Lightning tells torch of it, and makes one line of an operator that has no deterministic form."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    except RuntimeError as error:
+        operator, found, _ = str(error).partition(" does not have a deterministic implementation")
+        if not found:
+            raise
+        raise UsageError(
+            f"wanted only operators with a deterministic form, found {operator}, which has none here; "
+            "leave --deterministic out"
+        ) from None
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @contextmanager

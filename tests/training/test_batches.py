@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fcn_edge.datasets import labelled_picture, open_dataset
 from fcn_edge.errors import SourceError
 from fcn_edge.labels import VOID, LabelSet
-from fcn_edge.training.augment import Augmentation
+from fcn_edge.training.augment import Augmentation, plain_crop
 from fcn_edge.training.batches import (
     EpochSampler,
     TrainingCrops,
@@ -149,3 +149,55 @@ def test_progress_follows_steps_or_the_clock_whichever_is_further(
     step: int, elapsed_s: float, limit_s: float | None, wanted: float
 ) -> None:
     assert training_progress(step, 100, elapsed_s, limit_s) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("crop_hw", [(40, 60), (20, 30), (50, 30), (20, 90), (64, 96)])
+def test_a_plain_crop_is_a_part_of_the_picture_pixel_by_pixel(crop_hw: tuple[int, int]) -> None:
+    """Green and red tell each pixel's place; what lies beyond the border is void."""
+    places = np.indices((40, 60)).astype(np.uint8)
+    image = np.dstack([np.full((40, 60), 7, np.uint8), *places])
+    seen_firsts = set()
+    for seed in range(20):
+        cut, mask = plain_crop(image, places.sum(0).astype(np.uint8), crop_hw, np.random.default_rng(seed))
+        assert cut.shape == (*crop_hw, 3) and mask.shape == crop_hw
+        seen = mask != VOID
+        assert np.count_nonzero(seen) == min(crop_hw[0], 40) * min(crop_hw[1], 60)
+        assert (cut[seen][:, 0] == 7).all() and (cut[seen][:, 1:].sum(1) == mask[seen]).all()
+        seen_firsts.add((*np.argwhere(seen)[0], *cut[seen][0]))
+    assert len(seen_firsts) > 3 or crop_hw == (40, 60)
+
+
+def test_whole_pictures_without_augmentation_are_the_pictures_themselves() -> None:
+    data = Halves()
+    batches = list(training_batches(data, None, 2, seed=0, workers=0, augment=False))
+    assert len(batches) == 2
+    for frames, masks in batches:
+        for frame, mask in zip(frames.numpy(), masks.numpy(), strict=True):
+            assert (frame == data.image(0)).all() and (mask == data.mask(0)).all()
+
+
+def test_whole_pictures_are_augmented_at_their_own_size() -> None:
+    frames, masks = next(iter(training_batches(Halves(), None, 2, seed=0, workers=0)))
+    assert tuple(frames.shape) == (2, 40, 60, 3) and tuple(masks.shape) == (2, 40, 60)
+    assert not (frames[0] == frames[1]).all()
+
+
+@dataclass(frozen=True)
+class Uneven(Halves):
+    """Of another height each."""
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        return super().image(index)[: 40 - index]
+
+    def mask(self, index: int) -> NDArray[np.uint8]:
+        return super().mask(index)[: 40 - index]
+
+
+def test_whole_pictures_of_different_sizes_need_a_batch_each() -> None:
+    assert len(list(training_batches(Uneven(), None, 1, seed=0, workers=0))) == 4
+    with pytest.raises(SourceError, match=r"one size in a batch, found .*; add --batch-size 1 or --crop HxW"):
+        list(training_batches(Uneven(), None, 4, seed=0, workers=0))
+
+
+def test_a_fixed_learning_rate_stays() -> None:
+    assert {learning_rate("fixed", step / 10) for step in range(11)} == {1.0}
