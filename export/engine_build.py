@@ -32,8 +32,8 @@ from runtime.tensorrt_library import (
     engine_from_plan,
     load_tensorrt,
     logger_of,
-    note_nothing_made,
     reason_of,
+    started,
     tensors_of,
 )
 
@@ -116,14 +116,7 @@ def require_for_tensorrt(precision: str, where: Path) -> None:
 
 def _plan(trt: Any, gpu: Gpu, onnx: Path, precision: str, options: BuildOptions) -> bytes:
     """The serialised engine. Everything that the build holds on the GPU goes when this returns."""
-    log = logger_of(trt)
-    log.errors.clear()
-    log.warnings.clear()
-    try:
-        builder = trt.Builder(log)
-    except TypeError as error:  # pybind11's answer where the library gives no Builder
-        note_nothing_made(log, error)
-        raise _failed(trt, onnx, reason_of(log)) from None
+    builder, log = started(trt, "Builder", gpu, onnx), logger_of(trt)
     network = _network(trt, builder, log, onnx)
     config = _config(trt, builder, precision, options)
     cache = _timing_cache(trt, gpu, options)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fcn_edge.errors import ModelError, first_line
+from runtime.cuda import keep_for_ever
 from runtime.cuda_driver import Gpu, find_gpu
 from runtime.engine_facts import EngineTensor, build_command
 
@@ -79,10 +80,27 @@ def reason_of(log: Any) -> str:
     return log.errors[0] if log.errors else "no reason told"
 
 
-def note_nothing_made(log: Any, error: TypeError) -> None:
-    """Of a constructor that the library gave nothing for. Why, it may tell in a warning alone: 8.5 does, where CUDA
-    cannot be initialised."""
-    log.errors += [*log.warnings[-1:], first_line(error)]
+def started(trt: Any, kind: str, gpu: Gpu, where: Path) -> Any:
+    """A trt.Runtime or trt.Builder, by its name, to work for the file at `where`; raises ModelError.
+
+    Where CUDA cannot be initialised (most often the driver is older than the CUDA that TensorRT was built with), up to
+    10 it gives nothing. 11 gives an object that crashes at its first use, and at its end too: only the log tells.
+    """
+    log = logger_of(trt)
+    log.errors.clear()
+    log.warnings.clear()
+    try:
+        made = getattr(trt, kind)(log)
+    except TypeError as error:  # pybind11's answer where the library gives nothing; 8.5 tells why in a warning alone
+        log.errors += [*log.warnings[-1:], first_line(error)]
+    else:
+        if not log.errors:
+            return made
+        keep_for_ever(made)
+    raise ModelError(
+        f"{where}: wanted TensorRT {trt.__version__} to start, found: {reason_of(log)}; the driver serves CUDA "
+        f"{gpu.driver_cuda}: install a newer one, or a TensorRT for that CUDA, or choose another --engine"
+    )
 
 
 def engine_from_plan(trt: Any, plan: bytes, where: Path) -> Any:
@@ -91,18 +109,10 @@ def engine_from_plan(trt: Any, plan: bytes, where: Path) -> Any:
     The bindings keep the Runtime alive as long as the engine lives (`py::keep_alive<0, 1>` in pyCore.cpp), and the
     logger as long as the Runtime. Host code inside a plan stays forbidden, as is TensorRT's own default.
     """
-    find_gpu()
-    log = logger_of(trt)
-    log.errors.clear()
-    log.warnings.clear()
-    try:
-        engine = trt.Runtime(log).deserialize_cuda_engine(plan)
-    except TypeError as error:  # pybind11's answer where the library gives no Runtime
-        note_nothing_made(log, error)
-        engine = None
+    engine = started(trt, "Runtime", find_gpu(), where).deserialize_cuda_engine(plan)
     if engine is None:
         raise ModelError(
-            f"{where}: wanted an engine that TensorRT {trt.__version__} opens, found: {reason_of(log)}; "
+            f"{where}: wanted an engine that TensorRT {trt.__version__} opens, found: {reason_of(logger_of(trt))}; "
             f"build it again here with `{build_command(where)}`"
         )
     return engine

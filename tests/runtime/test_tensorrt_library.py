@@ -5,6 +5,7 @@ In child processes with the real bindings of every version; what the libraries b
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 
 from fcn_edge.errors import ModelError
 from runtime.cuda_driver import Gpu, NoGpu
-from runtime.tensorrt_library import load_tensorrt
+from runtime.tensorrt_library import load_tensorrt, started
+from tests.export.small_tensorrt import SmallTensorrt
 from tests.gpu.bindings import RELEASES, bindings_of
 from tests.gpu.host_cuda import gpu_environment
 from tests.gpu.simulated_tensorrt import plan_of
@@ -131,10 +133,26 @@ def test_every_type_of_tensorrt_s_has_a_name(version: str) -> None:
 def test_a_library_that_gives_no_runtime_is_told_in_one_line(version: str) -> None:
     code = "tell(found=found(engine_from_plan, load_tensorrt(), b'plan', Path('some/model.fp16.engine')))"
     told = told_by(code, version)["found"]
-    assert told.startswith(
-        f"ModelError: some/model.fp16.engine: wanted an engine that TensorRT {version} opens, found: "
-    )
-    assert "nullptr" in told and told.endswith("build it again here with `fcn-edge build some/model.fp16.onnx`")
+    assert told.startswith(f"ModelError: some/model.fp16.engine: wanted TensorRT {version} to start, found: ")
+    assert "nullptr" in told and "the driver serves CUDA 12.6: install a newer one" in told
+
+
+def test_what_tensorrt_11_gives_without_cuda_is_neither_used_nor_destroyed() -> None:
+    ended = []
+
+    class HalfMade:
+        def __init__(self, log: Any) -> None:
+            log.errors.append("createInferRuntime: CUDA initialization failure with error: 35")
+
+        def __del__(self) -> None:
+            ended.append(self)
+
+    trt = SmallTensorrt(11)
+    trt.Runtime = HalfMade  # type: ignore[assignment]
+    with pytest.raises(ModelError, match=r"^model.engine: .*TensorRT 11.6.1 to start, found: .*error: 35; .*CUDA 12.6"):
+        started(trt, "Runtime", DESKTOP, Path("model.engine"))
+    gc.collect()
+    assert not ended
 
 
 @EVERY_VERSION
