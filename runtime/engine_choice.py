@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date
 from statistics import median
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_edge.errors import FcnEdgeError, ModelError, UsageError, first_line
-from fcn_edge.progress import say
+from fcn_edge.progress import progress, say
 from runtime.candidates import Candidate, Field, Wish, candidate_of, field_of
 from runtime.choice_record import Choice, read_choice, write_choice
 from runtime.session_protocol import Session
@@ -22,6 +22,10 @@ MEASURED = ("auto", "tensorrt")  # the engines asked for that may leave several 
 
 MOST_S = 1.5  # of measuring, but for models so slow that the fewest rounds take longer
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 50
+SLOW_MS, HOPELESS = (
+    200.0,
+    10.0,
+)  # a frame of more than this, and so many times the fastest one's, is not asked for again
 
 Frame = NDArray[np.uint8]
 
@@ -117,17 +121,32 @@ def _warm_up(session: Session, candidate: Candidate, frame: Frame) -> None:
 
 def _medians_ms(entrants: Sequence[Entrant], frame: Frame) -> dict[str, float]:
     """By the candidates' names. In turns, so that whoever else uses the machine disturbs all alike."""
-    times_ms: dict[str, list[float]] = {entrant.candidate.name: [] for entrant in entrants}
-    if len(entrants) == 1:
-        return dict.fromkeys(times_ms, 0.0)
-    started, rounds = perf_counter(), 0
-    while rounds < FEWEST_ROUNDS or (rounds < MOST_ROUNDS and perf_counter() - started < MOST_S):
-        rounds += 1
-        for candidate, session in entrants:
-            asked = perf_counter()
-            session.infer(frame)
-            times_ms[candidate.name].append(1e3 * (perf_counter() - asked))
+    sessions = {entrant.candidate.name: entrant.session for entrant in entrants}
+    if len(sessions) == 1:
+        return dict.fromkeys(sessions, 0.0)
+    with progress("measuring engines", None) as step:
+        started = perf_counter()
+        times_ms = {name: [_frame_ms(session, frame)] for name, session in sessions.items()}
+        contenders = _contenders(times_ms)
+        for done in range(1, MOST_ROUNDS):
+            if done >= FEWEST_ROUNDS and perf_counter() - started > MOST_S:
+                break
+            for name in contenders:
+                times_ms[name].append(_frame_ms(sessions[name], frame))
+            step()
     return {name: median(values) for name, values in times_ms.items()}
+
+
+def _contenders(times_ms: Mapping[str, Sequence[float]]) -> list[str]:
+    """All but the hopeless: to wait for a CPU beside a GPU again and again would tell nothing new."""
+    most_ms = max(SLOW_MS, HOPELESS * min(first for first, *_ in times_ms.values()))
+    return [name for name, (first, *_) in times_ms.items() if first <= most_ms]
+
+
+def _frame_ms(session: Session, frame: Frame) -> float:
+    started = perf_counter()
+    session.infer(frame)
+    return 1e3 * (perf_counter() - started)
 
 
 def _left_out(field: Field) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from fcn_edge import __version__
 from fcn_edge.files import cache_folder, json_text, part_of, sha256_of
 from runtime.machine import machine
 
@@ -22,9 +23,10 @@ OF_A_PROCESSOR = ("processor", "features", "cores", "system")  # of `machine()`:
 
 
 def key_of(**made_from: Any) -> str:
-    """A name for what is made from these things on this processor."""
+    """A name for what is made from these things, by this version of ours, on this processor."""
     here = machine()
-    text = json_text({**made_from, "machine": [here[fact] for fact in OF_A_PROCESSOR]}, sort_keys=True)
+    made_by = {"fcn_edge": __version__, "machine": [here[fact] for fact in OF_A_PROCESSOR]}
+    text = json_text({**made_from, **made_by}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -1,5 +1,5 @@
-"""A model as OpenVINO's CPU plugin compiled it, kept for the next start, which it saves a quarter of the time to the first
-mask (benchmarks/opening.py).
+"""A model as OpenVINO's CPU plugin compiled it, kept for the next start: a quarter less time to the first mask
+(benchmarks/opening.py).
 
 OpenVINO's own CACHE_DIR does not serve here: with it the ONNX file is read all the same, which for the paper's full
 FCN-8s is most of the time, and a damaged entry is taken for a whole one.

@@ -232,16 +232,26 @@ def test_an_engine_that_was_never_scored_is_told(here: Here, bundle: Path, lines
     assert line.startswith("warning: the int8 engine was not scored when it was built; ")
 
 
-@pytest.mark.parametrize(("tick_s", "rounds"), [(0.001, 50), (0.1, 4), (10.0, 3)], ids=["fast", "medium", "slow"])
+@pytest.mark.parametrize(("tick_s", "rounds"), [(0.001, 50), (0.02, 16), (0.1, 4), (10.0, 3)], ids=str)
 def test_slow_models_are_measured_in_few_rounds(
     here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch, tick_s: float, rounds: int
 ) -> None:
     monkeypatch.setattr(engine_choice, "MOST_S", 1.5)
-    clock = itertools.count(0, tick_s)  # moves with every look: one before a round, four in it
+    clock = itertools.count(0, tick_s)  # moves with every look: four in a round, one between two
     monkeypatch.setattr(engine_choice, "perf_counter", lambda: next(clock))
     opened(bundle)
     warm_up = 1
     assert here.frames == {OPENVINO: warm_up + rounds, ONNXRUNTIME: warm_up + rounds}
+
+
+def test_what_is_hopelessly_slow_is_measured_once(here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_choice, "SLOW_MS", 20.0)
+    here.gpu, here.milliseconds = GPU, {TENSORRT: 0.1, OPENVINO: 30.0, ONNXRUNTIME: 30.0}
+    here.add_engine(bundle, "int8")
+    assert opened(bundle).device == TENSORRT
+    warm_up, once = 1, 1
+    assert here.frames[OPENVINO] == here.frames[ONNXRUNTIME] == warm_up + once
+    assert here.frames[TENSORRT] >= warm_up + 3
 
 
 def test_a_real_bundle_is_measured_then_opened_at_once(tiny_bundle: Path, tmp_path: Path) -> None:
