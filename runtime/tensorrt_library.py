@@ -98,8 +98,8 @@ def started(trt: Any, kind: str, gpu: Gpu, where: Path) -> Any:
             return made
         keep_for_ever(made)
     raise ModelError(
-        f"{where}: wanted TensorRT {trt.__version__} to start, found: {reason_of(log)}; the driver serves CUDA "
-        f"{gpu.driver_cuda}: install a newer one, or a TensorRT for that CUDA, or choose another --engine"
+        f"{where}: wanted TensorRT {trt.__version__} to start, found: {reason_of(log)}; take one for CUDA "
+        f"{gpu.driver_cuda}, which the driver serves, or for an older one, and see `fcn-edge doctor`"
     )
 
 
