@@ -141,6 +141,16 @@ def test_a_bundle_is_served_on_tensorrt_and_without_a_cuda_graph_where_that_is_a
     assert done.enqueued == done.run > 3
 
 
+def test_every_engine_of_a_bundle_competes_with_the_cpu_once(built: Built, machine: Machine, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(built.bundle, tmp_path / "bundle"))
+    bench = ("bench", bundle, "--frames", 3, "--warmup", 0, "--json", "-")
+    first, second = machine(*bench), machine(*bench)
+    assert (first.returncode, first.breaches, second.returncode, second.breaches) == (0, [], 0, []), first.stderr
+    competing = [*(f"tensorrt {precision}" for precision in PRECISIONS), "openvino int8-cpu", "onnxruntime int8-cpu"]
+    assert all(name in first.stderr for name in competing) and "measured now" in first.stderr
+    assert "measured on 20" in second.stderr and second.json["device"] == first.json["device"]
+
+
 def test_eval_scores_an_engine_as_its_onnx_file(built: Built, machine: Machine, data: str) -> None:
     done = machine("eval", built.engine("fp16"), data, "--json")
     assert (done.returncode, done.breaches) == (0, []), done.stderr
