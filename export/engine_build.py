@@ -199,7 +199,10 @@ def _timing_cache(trt: Any, gpu: Gpu, options: BuildOptions) -> TimingCache | No
 
 
 def _failed(
-    trt: Any, onnx: Path, found: str, cure: str = "free memory of the GPU, or see `fcn-edge check`"
+    trt: Any,
+    onnx: Path,
+    found: str,
+    cure: str = "free memory of the GPU, try `fcn-edge build --workspace 1024`, or see `fcn-edge check`",
 ) -> ModelError:
     return ModelError(f"{onnx}: wanted an engine of TensorRT {trt.__version__}, found: {found}; {cure}")
 
