@@ -24,12 +24,14 @@ def spread(count: int, rows: int = 6) -> list[int]:
     return [int(index) for index in np.unique(np.linspace(0, count - 1, rows).round().astype(int))]
 
 
-def contact_sheet(dataset: Dataset, columns: Mapping[str, Cells], indices: Sequence[int]) -> Picture:
+def contact_sheet(
+    dataset: Dataset, columns: Mapping[str, Cells], indices: Iterable[int], row_height: int = ROW_HEIGHT
+) -> Picture:
     """A row per picture: the frame, the truth where there is one, and each column's cell. (H, W, 3) BGR."""
     shown = {"truth": dataset.mask, **columns} if dataset.has_masks else dict(columns)
     rows = ([dataset.image(index), *(cells(index) for cells in shown.values())] for index in indices)
     coloured = ([cell if cell.ndim == 3 else colourise(cell, dataset.labels) for cell in row] for row in rows)
-    return sheet(["frame", *shown], coloured)
+    return sheet(["frame", *shown], coloured, row_height)
 
 
 def sheet(names: Sequence[str], rows: Iterable[Sequence[Picture]], row_height: int = ROW_HEIGHT) -> Picture:

@@ -99,6 +99,14 @@ class TimeLimit(Callback):
             trainer.should_stop = True
 
 
+class LearningRate(Callback):
+    """Logs the rate of the weights, an epoch's mean; biases may have another."""
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        module.log("learning_rate", rate, on_step=False, on_epoch=True, batch_size=1)
+
+
 class Told(Callback):
     """A bar within the epoch, a line after it."""
 

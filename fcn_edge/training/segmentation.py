@@ -101,11 +101,13 @@ class Segmentation(LightningModule):
     def on_validation_epoch_start(self) -> None:
         self.confusion = ConfusionMatrix(self.names)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The masks (N, H, W) uint8."""
         frames, masks = batch
-        predicted = self.network(self.preprocessing.normalise(frames)).argmax(1).to(torch.uint8)
+        predicted: Tensor = self.network(self.preprocessing.normalise(frames)).argmax(1).to(torch.uint8)
         for truth, prediction in zip(masks.cpu().numpy(), predicted.cpu().numpy(), strict=True):
             self.confusion.update(truth, prediction)
+        return predicted
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["elapsed_s"], checkpoint["best_iou"] = self.elapsed_s, self.best_iou

@@ -20,16 +20,17 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from fcn_edge.datasets import Dataset
 from fcn_edge.errors import ModelError, SourceError, UsageError, first_line
+from fcn_edge.evaluation import Evaluation, evaluate
 from fcn_edge.files import require_writable, writing
 from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import say
-from fcn_edge.scoring import score
 from fcn_edge.training.batches import class_pixels, class_weights, training_batches, validation_batches
 from fcn_edge.training.callbacks import (
     BEST,
     LAST,
     KeepBest,
     KeepLast,
+    LearningRate,
     StopBetweenSteps,
     Stopped,
     TimeLimit,
@@ -39,7 +40,9 @@ from fcn_edge.training.callbacks import (
 from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fcn_edge.training.config import TrainingConfig
 from fcn_edge.training.evaluate import CheckpointSession
+from fcn_edge.training.gallery import Gallery
 from fcn_edge.training.network import DEEPEST_STRIDE, FCN, NetworkConfig
+from fcn_edge.training.run_report import save_run_report
 from fcn_edge.training.segmentation import Segmentation, parameter_count, quick_precision
 
 
@@ -50,7 +53,7 @@ def untrained(network: NetworkConfig, seed: int) -> FCN:
 
 
 def train(fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Dataset], folder: Path) -> Checkpoint | None:
-    """Train on the first dataset, validate on the second; `folder` gets best.safetensors, last.ckpt and logs/.
+    """Train on the first dataset, validate on the second; `folder` gets best.safetensors, last.ckpt, logs/, a report.
 
     The best checkpoint, scored in float32; None when the user stopped the training.
 
@@ -68,8 +71,11 @@ def train(fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Datase
     module = _module(fresh, config, pixels, len(training))
     variant, weights = fresh.network.config.variant, parameter_count(fresh.network)
     say(f"training {variant}, {weights:,} weights, on {len(training)} pictures")
-    ended = _fit(module, fresh, config, data, folder)
-    return _scored_in_float32(folder / BEST, validation) if ended else None
+    if not _fit(module, fresh, config, data, folder):
+        return None
+    best, evaluation = _scored_in_float32(folder / BEST, validation)
+    save_run_report(folder, best, evaluation, validation)
+    return best
 
 
 def _require_batch_statistics(network: NetworkConfig, config: TrainingConfig, training: Dataset) -> None:
@@ -95,7 +101,15 @@ def _fit(
 ) -> bool:
     """Runs Lightning; false when the user stopped it."""
     interrupt = Interrupt("step")
-    callbacks = [StopBetweenSteps(interrupt), KeepBest(folder, fresh), TimeLimit(), Told(), KeepLast(folder)]
+    callbacks = [
+        StopBetweenSteps(interrupt),
+        KeepBest(folder, fresh),
+        TimeLimit(),
+        LearningRate(),
+        Gallery(fresh.labels),
+        Told(),
+        KeepLast(folder),
+    ]
     if config.averaging:
         callbacks.insert(2, averaged_weights(config.averaging))
     batches = training_batches(
@@ -149,13 +163,13 @@ def _trainer(config: TrainingConfig, callbacks: list[Any], folder: Path) -> Trai
     )
 
 
-def _scored_in_float32(path: Path, validation: Dataset) -> Checkpoint:
+def _scored_in_float32(path: Path, validation: Dataset) -> tuple[Checkpoint, Evaluation]:
     """The best checkpoint with the scores that `eval` gives too; training may have validated in half precision."""
     checkpoint = load_checkpoint(path)
-    scores = score(CheckpointSession(checkpoint).segment, validation, "scoring the best checkpoint")
-    scored = replace(checkpoint, scores=scores.to_json())
+    evaluation = evaluate(CheckpointSession(checkpoint).segment, validation, "scoring the best checkpoint")
+    scored = replace(checkpoint, scores=evaluation.scores().to_json())
     save_checkpoint(path, scored)
-    return scored
+    return scored, evaluation
 
 
 @contextmanager
