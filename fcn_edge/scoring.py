@@ -1,4 +1,4 @@
-"""Anything that turns a frame into a mask, put through a dataset: its answers, alone or beside a reference's."""
+"""Anything that turns a frame into a mask, put through a dataset: its answers, beside a reference's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_edge.datasets import Dataset, labelled_picture
-from fcn_edge.metrics import ConfusionMatrix, Scores, class_iou, confusion, scores_of
+from fcn_edge.metrics import Scores, class_iou, confusion, scores_of
 from fcn_edge.progress import tracked
 
 Segment = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]  # frame (H, W, 3) BGR to mask (H, W) of the frame's size
@@ -19,15 +19,6 @@ Segment = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]  # frame (H, W, 3) BG
 BAND = 3  # pixels on either side of a border between classes: where thin things live or die
 RESAMPLED = 1000  # bootstrap samples
 CONFIDENCE = (2.5, 97.5)  # percentiles: a 95 % interval
-
-
-def score(segment: Segment, dataset: Dataset, title: str) -> Scores:
-    """Every picture of the dataset through `segment`, counted in one confusion matrix; raises SourceError."""
-    total = ConfusionMatrix(dataset.labels.names)
-    for index in tracked(range(len(dataset)), title, len(dataset)):
-        image, truth = labelled_picture(dataset, index)
-        total.update(truth, segment(image))
-    return total.scores()
 
 
 @dataclass(frozen=True)
