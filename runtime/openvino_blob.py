@@ -28,14 +28,14 @@ class Compiled:
 
 
 def kept_or_compiled(
-    openvino: Any, sha256: str, options: Mapping[str, object], compile_model: Callable[[], Any]
+    openvino: Any, core: Any, sha256: str, options: Mapping[str, object], compile_model: Callable[[], Any]
 ) -> Compiled:
     """The kept one of the file with this digest, or `compile_model()`, which is then kept; raises what that raises."""
     key = key_of(library=f"openvino {openvino.__version__}", sha256=sha256, options=dict(options))
     entry = kept(key)
     if entry:
         try:
-            return _imported(openvino, entry, options)
+            return _imported(openvino, core, entry, options)
         except Exception:  # OpenVINO's exceptions share no base class of their own
             drop(entry)
     model = compile_model()
@@ -45,8 +45,8 @@ def kept_or_compiled(
     return Compiled(model)
 
 
-def _imported(openvino: Any, entry: Path, options: Mapping[str, object]) -> Compiled:
-    core, content = openvino.Core(), np.fromfile(entry, np.uint8)
+def _imported(openvino: Any, core: Any, entry: Path, options: Mapping[str, object]) -> Compiled:
+    content = np.fromfile(entry, np.uint8)
     try:
         tensor = openvino.Tensor(content)
         return Compiled(core.import_model(tensor, "CPU", dict(options)), tensor)

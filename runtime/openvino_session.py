@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +80,22 @@ class OpenVinoSession:
 
 def openvino_devices() -> list[str]:
     """What OpenVINO can compute on here, by its own names: CPU, GPU or GPU.0; raises UsageError without the package."""
-    devices: list[str] = _library().Core().available_devices
+    devices: list[str] = core_of(_library()).available_devices
     return devices
 
 
+@cache
+def core_of(openvino: Any) -> Any:
+    """The one openvino.Core of this process, for ever.
+
+    Its CPU plugin gives the thread another stack for signals, and with itself takes the memory back: two plugins that
+    go in the order in which they came leave that stack without memory, and the next Ctrl-C crashes the process.
+    """
+    return openvino.Core()
+
+
 def _require_device(openvino: Any, device: str, path: Path) -> None:
-    devices = openvino.Core().available_devices
+    devices = core_of(openvino).available_devices
     if not any(found.split(".")[0] == device for found in devices):
         raise ModelError(
             f"{path}: wanted OpenVINO's {device}, found {', '.join(devices) or 'no device'}; see `fcn-edge doctor`, or "
@@ -102,10 +113,10 @@ def _compiled(openvino: Any, path: Path, device: str, options: dict[str, object]
     """Only the CPU's is kept: what keeping a GPU's would bring nobody has measured."""
 
     def compile_model() -> Any:
-        return openvino.Core().compile_model(_model_from_onnx(openvino, path), device, options)
+        return core_of(openvino).compile_model(_model_from_onnx(openvino, path), device, options)
 
     if sha256 and device == "CPU":
-        return kept_or_compiled(openvino, sha256, options, compile_model)
+        return kept_or_compiled(openvino, core_of(openvino), sha256, options, compile_model)
     return Compiled(compile_model())
 
 

@@ -263,3 +263,22 @@ def test_opening_reports_nothing_to_anybody_and_leaves_no_trace(tiny_bundle: Pat
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=home)
     assert (done.stdout, done.stderr) == ("[] 1\n", "")
     assert list(tmp_path.iterdir()) == []
+
+
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+from runtime.openvino_session import OpenVinoSession
+signal.signal(signal.SIGINT, lambda *_: print("heard"))
+first, second = (OpenVinoSession(Path(sys.argv[1])) for _ in range(2))
+for session in (first, second):
+    session.close()
+del first, second, session
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_ctrl_c_is_heard_after_sessions_were_closed_in_the_order_of_their_opening(tiny_bundle: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(tiny_bundle / "model.fp32.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
