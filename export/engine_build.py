@@ -164,9 +164,8 @@ def _parser_errors(parser: Any) -> Iterator[str]:
 def _config(trt: Any, builder: Any, precision: str, options: BuildOptions) -> Any:
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # or the inspector tells names alone
-    if precision == "fp32":
-        # A float file computes in float32: TF32 keeps 10 of its 23 bits, and a mask decides by small differences.
-        config.clear_flag(trt.BuilderFlag.TF32)
+    # What a file keeps in float32 is computed so: TF32 keeps 10 of its 23 bits, and small differences decide a mask.
+    config.clear_flag(trt.BuilderFlag.TF32)
     if _is_weakly_typed(trt):
         for name in PERMITTED_ON_8[precision]:
             config.set_flag(getattr(trt.BuilderFlag, name))

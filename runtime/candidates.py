@@ -58,10 +58,8 @@ class Candidate:
 
     @property
     def is_proved(self) -> bool:
-        """By the build, or by the export, whose older manifests do not say on what."""
-        if self.facts:
-            return bool(self.facts.scores)
-        return self.engine in self.file.proved_on or not self.file.proved_on
+        """By the build or by the export: it held the budget there."""
+        return bool(self.facts.scores) if self.facts else self.engine in self.file.proved_on
 
     def open(self, wish: Wish) -> Session:
         """Raises ModelError, or UsageError where its package is missing."""

@@ -171,5 +171,5 @@ def _tell(candidate: Candidate, choice: Choice, when: str = "") -> None:
 def _doubt(candidate: Candidate) -> str:
     if candidate.facts:
         return f"the {candidate.file.precision} engine was not scored when it was built"
-    proved = ", ".join(candidate.file.proved_on)
-    return f"{candidate.file.name} was not proved on {candidate.engine}, only on {proved}"
+    proved = ", ".join(candidate.file.proved_on) or "nothing"
+    return f"{candidate.file.name} was not proved on {candidate.engine}, but on {proved}"

@@ -71,13 +71,12 @@ def test_the_network_is_strongly_typed_where_that_can_be_and_has_an_explicit_bat
     ("major", "precision", "flags"),
     [
         (8, "fp32", {"TF32": False}),
-        (8, "fp16", {"FP16": True}),
-        (8, "int8", {"INT8": True}),
-        *((major, "fp32", {"TF32": False}) for major in (10, 11)),
-        *((major, precision, {}) for major in (10, 11) for precision in ("fp16", "int8")),
+        (8, "fp16", {"TF32": False, "FP16": True}),
+        (8, "int8", {"TF32": False, "INT8": True}),
+        *((major, precision, {"TF32": False}) for major in (10, 11) for precision in ("fp32", "fp16", "int8")),
     ],
 )
-def test_flags_permit_what_the_file_asks_for_on_version_8_alone_and_fp32_is_float32_everywhere(
+def test_flags_permit_what_the_file_asks_for_on_version_8_alone_and_float32_is_float32_everywhere(
     major: int, precision: str, flags: dict[str, bool], build: Build
 ) -> None:
     trt = SmallTensorrt(major)

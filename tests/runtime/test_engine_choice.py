@@ -23,7 +23,7 @@ from tests.runtime.small_bundles import GPU, Here, wish_for, write_bundle
 from tests.runtime.small_engines import engine_facts
 
 OPENVINO, ONNXRUNTIME, TENSORRT = "openvino int8-cpu", "onnxruntime int8-cpu", "tensorrt int8"
-FILES = {"fp32": (), "int8": (), "int8-cpu": ()}
+FILES = dict.fromkeys(("fp32", "int8", "int8-cpu"), ("openvino", "onnxruntime"))
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_a_file_that_was_not_proved_on_its_engine_is_told(here: Here, tmp_path: 
     here.installed = ("onnxruntime",)
     assert opened(write_bundle(tmp_path / "bundle", {"int8-cpu": ("openvino",)}), engine=engine).device == ONNXRUNTIME
     (line,) = lines()
-    assert line.startswith("warning: model.int8-cpu.onnx was not proved on onnxruntime, only on openvino; ")
+    assert line.startswith("warning: model.int8-cpu.onnx was not proved on onnxruntime, but on openvino; ")
 
 
 def test_an_engine_that_was_never_scored_is_told(here: Here, bundle: Path, lines: Any) -> None:
