@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -29,7 +28,7 @@ class Interrupt:
 
     def _wish(self, number: int, frame: FrameType | None) -> None:
         if self.wished:
-            sys.stderr.flush()
+            say("interrupted")
             os._exit(128 + number)
         self.wished = True
         say(f"stopping after this {self.step}; once more to stop at once")

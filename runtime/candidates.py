@@ -70,10 +70,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Field:
-    """Who competes, and why engines of the bundle do not."""
+    """Who competes, why engines of the bundle do not, and who does not for want of proof."""
 
     candidates: tuple[Candidate, ...]
     refusals: tuple[ModelError, ...] = ()
+    unproved: tuple[Candidate, ...] = ()
 
 
 def field_of(wish: Wish) -> Field:
@@ -84,7 +85,9 @@ def field_of(wish: Wish) -> Field:
     found = (*engines.candidates, *_files(wish))
     if not found:
         raise engines.refusals[0] if engines.refusals else _nothing(wish)
-    return Field(tuple(candidate for candidate in found if candidate.is_proved) or found, engines.refusals)
+    proved = tuple(candidate for candidate in found if candidate.is_proved)
+    unproved = tuple(candidate for candidate in found if proved and not candidate.is_proved)
+    return Field(proved or found, engines.refusals, unproved)
 
 
 def candidate_of(wish: Wish, engine: str, precision: str) -> Candidate | None:
@@ -151,6 +154,7 @@ def _onnxruntime_has_cuda() -> bool:
 def _nothing(wish: Wish) -> ModelError | UsageError:
     """Why there is no candidate."""
     if wish.engine == "tensorrt":
+        find_gpu()  # without one there is nothing to build
         some = "" if wish.precision == "auto" else f" --precision {wish.precision}"
         build = f"fcn-edge build {shlex.quote(str(wish.bundle))}{some}"
         return ModelError(f"{wish.bundle}: wanted an engine of TensorRT in it, found none; build one here: {build}")

@@ -32,7 +32,7 @@ class Choice:
     precision: str
     medians_ms: dict[str, float]  # by the candidates' names
     date: str  # of the measurement: 2026-11-24
-    left_out: str = ""  # why TensorRT did not compete where the bundle has engines
+    left_out: str = ""  # which of what is here did not compete, and why
 
     @classmethod
     def from_json(cls, content: Any) -> Choice:

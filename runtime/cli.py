@@ -98,7 +98,7 @@ def run_command(
         context = SinkContext(session.facts.labels, view, alpha, frames.rate)
         opened = [stack.enter_context(closing(open_sink(sink, context))) for sink in sinks or ("null:",)]
         report = run_stream(frames, Segmenter(session), opened, interrupt)
-    _tell(report)
+    _tell(report, ", stopped before its end" if interrupt.wished else "")
 
 
 def _require_distinct(source: str, sinks: tuple[str, ...]) -> None:
@@ -114,10 +114,10 @@ def _require_distinct(source: str, sinks: tuple[str, ...]) -> None:
         raise UsageError(f"wanted sinks beside the source {source}, found {clash} in its place; write elsewhere")
 
 
-def _tell(report: StreamReport) -> None:
+def _tell(report: StreamReport, stopped: str) -> None:
     bad = f", {report.bad} bad left out" if report.bad else ""
     dropped = f", {report.dropped} dropped" if report.dropped else ""
-    say(f"{report.segmented} of {report.received} frames segmented{bad}{dropped}, {report.fps:.1f} fps")
+    say(f"{report.segmented} of {report.received} frames segmented{bad}{dropped}{stopped}, {report.fps:.1f} fps")
     if report.segmented:
         print_table("milliseconds per frame", latency_rows(report.times.summary()), stderr=True)
 

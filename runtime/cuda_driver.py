@@ -87,4 +87,4 @@ def error_name(library: ctypes.CDLL, code: int) -> str:
 
 
 def _refusal(found: str) -> str:
-    return f"wanted an NVIDIA GPU, found {found}; see `fcn-edge doctor`, or choose a CPU engine with --engine"
+    return f"wanted an NVIDIA GPU, found {found}; see `fcn-edge doctor` (a CPU serves bundles and ONNX files)"

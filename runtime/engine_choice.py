@@ -151,7 +151,11 @@ def _frame_ms(session: Session, frame: Frame) -> float:
 
 def _left_out(field: Field) -> str:
     """One line, whatever the number of engines: what keeps one away mostly keeps them all away."""
-    return f"TensorRT left out: {field.refusals[0]}" if field.refusals else ""
+    told = [f"TensorRT left out: {field.refusals[0]}"] if field.refusals else []
+    if field.unproved:
+        names = ", ".join(candidate.name for candidate in field.unproved)
+        told.append(f"{names} left out: not proved there; --engine overrides")
+    return "; ".join(told)
 
 
 def _tell(candidate: Candidate, choice: Choice, when: str = "") -> None:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fcn_edge.errors import ModelError
+from runtime.cuda_driver import find_gpu
 from runtime.engine_facts import EngineFacts
 from runtime.session_protocol import Session
 
@@ -43,6 +44,7 @@ def open_onnx(path: Path, engine: str, serving: Serving, sha256: str | None = No
     With the `sha256` of a file that stays, what the library makes of it is kept for the next start.
     """
     if engine == "tensorrt":
+        find_gpu()  # without one there is nothing to build
         build = f"fcn-edge build {shlex.quote(str(path))}"
         raise ModelError(f"{path}: wanted an engine of TensorRT, found an ONNX file; build one on this GPU: {build}")
     if engine.startswith("openvino"):

@@ -56,7 +56,9 @@ def open_session(
 
 def _open_engine(path: Path, engine: str, precision: str, serving: Serving) -> Session:
     if engine not in ("auto", "tensorrt"):
-        raise UsageError(f"{path}: wanted an engine file to open on tensorrt, found {engine}; leave --engine out")
+        raise UsageError(
+            f"{path}: wanted tensorrt for an engine file, found --engine {engine}; give it the bundle or the ONNX file"
+        )
     facts = servable_facts(path, trust=serving.trust_engine)
     _require_precision(path, precision, facts.model)
     return open_engine(path, facts, serving)

@@ -97,6 +97,7 @@ class TimeLimit(Callback):
         limit = module.config.max_minutes
         if limit and module.elapsed_s + (module.elapsed_s - self.elapsed_before) / 2 > limit * 60:
             trainer.should_stop = True
+            say(f"the time is up after {trainer.current_epoch + 1} of {trainer.max_epochs} epochs")
 
 
 class LearningRate(Callback):

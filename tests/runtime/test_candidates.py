@@ -154,7 +154,7 @@ def refused(kind: type[Exception], word: str, bundle: Path, **choice: str) -> No
 def test_a_wish_that_cannot_be_met_is_told_in_one_line(
     here: Here, tmp_path: Path, choice: dict[str, str], kind: type[Exception], word: str
 ) -> None:
-    bundle = write_bundle(tmp_path / "the bundle", {"fp16": (), "int8": ()})
+    bundle, here.gpu = write_bundle(tmp_path / "the bundle", {"fp16": (), "int8": ()}), GPU
     refused(kind, word.format(bundle=bundle), bundle, **choice)
 
 

@@ -168,9 +168,9 @@ def test_what_is_said_of_engines_reaches_the_session(
 
 
 @pytest.mark.parametrize("verb", [["run", "{drive}", "--model"], ["bench"]])
-def test_tensorrt_without_an_engine_is_refused_in_one_line(verb: list[str], drive: Path, tiny_bundle: Path) -> None:
+def test_tensorrt_without_a_gpu_is_refused_in_one_line(verb: list[str], drive: Path, tiny_bundle: Path) -> None:
     words = [*(word.format(drive=drive) for word in verb), tiny_bundle, "--engine", "tensorrt"]
-    assert_refused(call_fcn_edge(*words), 4, "fcn-edge build")
+    assert_refused(call_fcn_edge(*words), 4, "wanted an NVIDIA GPU")
 
 
 def test_bench_writes_its_figures_to_a_file(tmp_path: Path, tiny_bundle: Path) -> None:

@@ -224,6 +224,12 @@ def test_a_file_that_was_not_proved_on_its_engine_is_told(here: Here, tmp_path: 
     assert line.startswith("warning: model.int8-cpu.onnx was not proved on onnxruntime, but on openvino; ")
 
 
+def test_who_is_left_out_for_want_of_proof_is_told(here: Here, tmp_path: Path, lines: Any) -> None:
+    bundle = write_bundle(tmp_path / "bundle", {"int8-cpu": ("onnxruntime",)})
+    assert opened(bundle).device == ONNXRUNTIME
+    assert lines() == ["openvino int8-cpu left out: not proved there; --engine overrides"]
+
+
 def test_an_engine_that_was_never_scored_is_told(here: Here, bundle: Path, lines: Any) -> None:
     here.gpu = GPU
     here.add_engine(bundle, "int8", replace(engine_facts(), scores={}))

@@ -17,6 +17,7 @@ from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.errors import FcnEdgeError, ModelError, UsageError
 from fcn_edge.manifest import MANIFEST, METADATA_KEY, ModelFacts
 from runtime import trt_session
+from runtime.cuda_driver import NoGpu
 from runtime.engine_facts import EngineFacts, sidecar_of
 from runtime.session import FakeSession, open_session
 from tests.runtime.small_engines import BUILDER, become, write_engine
@@ -276,13 +277,28 @@ def test_an_unknown_engine_is_refused_with_those_known(tiny_bundle: Path) -> Non
     refused(UsageError, "onnxruntime", tiny_bundle, engine="abacus")
 
 
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is found, and nothing more."""
+    for module in ("engines", "candidates"):
+        monkeypatch.setattr(f"runtime.{module}.find_gpu", lambda: None)
+
+
+@pytest.mark.usefixtures("gpu")
 def test_an_onnx_file_on_tensorrt_names_the_verb_that_builds(tiny_bundle: Path) -> None:
     path = tiny_bundle / "model.int8.onnx"
     refused(ModelError, f"found an ONNX file; build one on this GPU: fcn-edge build {path}", path, engine="tensorrt")
 
 
+@pytest.mark.usefixtures("gpu")
 def test_a_bundle_without_engines_on_tensorrt_names_the_verb_that_builds(tiny_bundle: Path) -> None:
     refused(ModelError, f"found none; build one here: fcn-edge build {tiny_bundle}", tiny_bundle, engine="tensorrt")
+
+
+@pytest.mark.parametrize("file", ["", "model.int8.onnx"])
+def test_tensorrt_is_not_sent_to_build_where_there_is_no_gpu(tiny_bundle: Path, file: str) -> None:
+    with pytest.raises(NoGpu, match="wanted an NVIDIA GPU"):
+        open_session(tiny_bundle / file, "tensorrt")
 
 
 class Opened(FakeSession):
@@ -310,7 +326,7 @@ def test_an_engine_file_opens_on_tensorrt(engine_file: Path, engine: str, cuda_g
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "onnxruntime-cuda", "openvino", "openvino-gpu"])
 def test_an_engine_file_opens_on_nothing_else(engine_file: Path, engine: str) -> None:
-    refused(UsageError, "leave --engine out", engine_file, engine=engine)
+    refused(UsageError, f"found --engine {engine}; give it the bundle or the ONNX file", engine_file, engine=engine)
 
 
 def test_a_precision_that_the_engine_lacks_is_refused(engine_file: Path) -> None:

@@ -287,7 +287,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, long_video: Path, tiny_bun
         read_until(process, "stopping after this frame")
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=30)
-    assert (process.returncode, told) == (130, "")
+    assert (process.returncode, told) == (130, "interrupted\n")
 
 
 def test_a_reader_that_goes_away_is_told_in_one_line(long_video: Path, tiny_bundle: Path) -> None:
