@@ -15,10 +15,10 @@ from fcn_edge.files import json_text
 from runtime.doctor.choice_findings import choice_findings
 from runtime.doctor.engine_findings import ENGINES, engine_findings
 from runtime.doctor.examination import examine
-from runtime.doctor.finding import OK, Finding
+from runtime.doctor.finding import BAD, Finding
 from runtime.doctor.machine_findings import machine_findings
 from runtime.doctor.package_findings import package_findings
-from runtime.doctor.report import Report, print_report
+from runtime.doctor.report import CHOICE, Report, print_report
 
 
 @click.command("doctor", epilog="Example: fcn-edge doctor bundle")
@@ -28,31 +28,28 @@ from runtime.doctor.report import Report, print_report
 def doctor_command(model: Path | None, engine: str | None, as_json: bool) -> None:
     """Tell what is here, what will be used (for MODEL, if given), what is missing and the command that mends it."""
     seen = examine(model, engine or "auto")
-    engines, choice = engine_findings(seen), choice_findings(seen)
+    engines, choice = engine_findings(seen), choice_findings(seen, engine or "auto")
     report = Report(
         {
             "machine": machine_findings(seen),
             "packages": package_findings(seen),
             "engines": engines,
-            "will be used": choice,
+            CHOICE: choice,
         }
     )
     if as_json:
         click.echo(json_text(report.to_json()))
     else:
         print_report(report, Console(markup=False, emoji=False, highlight=False))
-    _require_usable(engines, engine)
-    if model and choice[0].verdict != OK:
-        raise ModelError(choice[0].found)
+    if choice[0].verdict == BAD:
+        raise _refusal(choice[0])
 
 
-def _require_usable(engines: list[Finding], engine: str | None) -> None:
-    """Raises ModelError unless the engine asked for, or else any, can be used."""
-    usable = [finding for finding in engines if finding.verdict == OK]
-    asked = next((finding for finding in engines if finding.topic == engine), None)
-    if asked and asked.verdict != OK:
-        others = f"choose another --engine: {', '.join(finding.topic for finding in usable)}"
-        raise ModelError(f"wanted the engine {engine}, found {asked.found}; {asked.cure or others}")
-    if not usable:
-        cure = next((finding.cure for finding in engines if finding.cure), "install one")
-        raise ModelError(f"wanted an engine to run models with, found none; {cure}")
+def _refusal(finding: Finding) -> ModelError:
+    """The error to end with where what was asked for cannot be had."""
+    found = finding.found
+    if finding.topic == "auto":
+        found = "wanted an engine to run models with, found none"
+    elif finding.topic in ENGINES:
+        found = f"wanted the engine {finding.topic}, found {finding.found}"
+    return ModelError("; ".join(filter(None, (found, finding.cure))))

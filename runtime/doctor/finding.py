@@ -1,4 +1,4 @@
-"""One thing that the doctor found, and the one command that mends it."""
+"""One thing that the doctor found, and what mends it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ OK, MISSING, BAD, INFO = "ok", "missing", "bad", "info"
 
 @dataclass(frozen=True)
 class Finding:
-    """`verdict` is ok, missing, bad, or info where there is nothing to judge; `cure` is a command, or empty."""
+    """`verdict` is ok, missing, bad, or info where there is nothing to judge; `cure` is a command, words, or empty."""
 
     topic: str
     found: str

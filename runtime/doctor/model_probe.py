@@ -5,18 +5,19 @@ Asked in a process of its own: to tell, libraries are imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fcn_edge.errors import FcnEdgeError, ModelError
+from fcn_edge.errors import FcnEdgeError, ModelError, UsageError
+from fcn_edge.manifest import Manifest, read_manifest
 
 
 def about_model(model: str, engine: str) -> dict[str, Any]:
     """`candidates` by engine and precision, `choice` where one was made before, `refusals` of TensorRT engines.
 
-    `error` says why nothing would serve it.
+    `damage` tells of files that are not those of the manifest, `error` why nothing would serve the model.
     """
     try:
         return {"error": "", **_about(Path(model))(Path(model), engine)}
@@ -33,11 +34,13 @@ def _about(model: Path) -> Callable[[Path, str], dict[str, Any]]:
 
 
 def _bundle(bundle: Path, engine: str) -> dict[str, Any]:
-    from fcn_edge.manifest import read_manifest
     from runtime.candidates import Wish, field_of
     from runtime.choice_record import read_choice
 
-    wish = Wish(bundle, read_manifest(bundle), engine)
+    manifest = read_manifest(bundle)
+    if damage := list(_damage(bundle, manifest)):
+        return {"damage": damage}
+    wish = Wish(bundle, manifest, engine)
     field, choice = field_of(wish), read_choice(wish)
     return {
         "candidates": [candidate.name for candidate in field.candidates],
@@ -46,16 +49,33 @@ def _bundle(bundle: Path, engine: str) -> dict[str, Any]:
     }
 
 
+def _damage(bundle: Path, manifest: Manifest) -> Iterator[str]:
+    """Each file is read: a bundle of which half was copied opens on one engine, and on another not."""
+    from runtime.model_file import onnx_of
+
+    for file in manifest.files:
+        try:
+            onnx_of(bundle, file)
+        except ModelError as error:
+            yield str(error)
+
+
 def _engine_file(path: Path, engine: str) -> dict[str, Any]:
     from runtime.engine_file import servable_facts
 
+    if engine not in ("auto", "tensorrt"):
+        raise UsageError(f"{path}: wanted tensorrt for an engine file, found --engine {engine}; leave --engine out")
     facts = servable_facts(path)
     return {"candidates": [f"tensorrt {facts.model.precision}"], "choice": None, "refusals": []}
 
 
 def _onnx_file(path: Path, engine: str) -> dict[str, Any]:
+    from runtime.engine_facts import build_command
     from runtime.engines import engine_at_hand
     from runtime.model_file import onnx_facts
 
+    if engine == "tensorrt":
+        build = build_command(path.with_suffix(".engine"))
+        raise ModelError(f"{path}: wanted an engine of TensorRT, found an ONNX file; build one here with `{build}`")
     taken = engine_at_hand() if engine == "auto" else engine
     return {"candidates": [f"{taken} {onnx_facts(path).precision}"], "choice": None, "refusals": []}

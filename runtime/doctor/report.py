@@ -16,6 +16,7 @@ from runtime.doctor.finding import BAD, INFO, MISSING, OK, Finding
 
 STYLES = {OK: "green", MISSING: "yellow", BAD: "bold red", INFO: "dim"}
 LOG_WIDTH = 120  # of what is no terminal
+CHOICE = "will be used"  # the section
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ class Report:
 
     @property
     def cures(self) -> dict[str, list[str]]:
-        """Each command once, with what it mends."""
+        """Each command once, with what it mends: all that ails, and what was left out of the choice."""
         cures: dict[str, list[str]] = {}
-        for finding in self.ailing:
+        left_out = [finding for finding in self.sections.get(CHOICE, ()) if not finding.ails]
+        for finding in (*self.ailing, *left_out):
             if finding.cure:
                 cures.setdefault(finding.cure, []).append(finding.topic)
         return cures

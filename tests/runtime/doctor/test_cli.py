@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from fcn_edge.errors import ModelError
 from runtime.doctor.cli import doctor_command
 from runtime.doctor.examination import Examination
 from runtime.doctor.finding import MISSING, OK, Finding
+from runtime.doctor.isolated import Answer
+from runtime.doctor.model_probe import about_model
 from runtime.doctor.report import Report, print_report
 from runtime.engines import ENGINES
 from tests.conftest import Done, assert_refused, run_fcn_edge
@@ -121,6 +124,27 @@ def test_the_engine_asked_for_decides_the_exit_code(told_of: Told) -> None:
         assert (raised is None) if error is None else (isinstance(raised, ModelError) and error in str(raised))
 
 
+@pytest.mark.parametrize(
+    ("seen", "engine", "verdict", "cure"),
+    [
+        (PC, "onnxruntime", "ok", ""),
+        (PC, "tensorrt", "bad", "choose another --engine: onnxruntime, openvino"),
+        (without(PC, "openvino"), "openvino", "bad", "pip install 'fcn-edge[openvino]'"),
+    ],
+)
+@pytest.mark.parametrize("model", [None, Answer({"candidates": ["onnxruntime fp32"], "choice": None, "refusals": []})])
+def test_what_will_be_used_is_about_the_engine_asked_for(
+    told_of: Told, seen: Examination, engine: str, verdict: str, cure: str, model: Answer | None
+) -> None:
+    seen, words = replace(seen, model=model), ["--engine", engine, *(["bundle"] if model else [])]
+    told = json.loads(told_of(seen, "--json", *words)[0])
+    (finding,) = told["will_be_used"]
+    assert engine in (finding["topic"], finding["found"].split()[0])
+    assert (finding["verdict"], finding["cure"]) == (verdict, cure)
+    assert (cure in [row["cure"] for row in told["cures"]]) is bool(cure)
+    assert ("nothing to mend" in told_of(seen, *words)[0]) is (verdict == "ok" and "openvino" in seen.packages)
+
+
 def test_without_any_engine_it_ends_with_the_command_that_brings_one(told_of: Told) -> None:
     _, raised = told_of(without(PC, "onnxruntime", "openvino"))
     assert isinstance(raised, ModelError) and "pip install 'fcn-edge[desktop]'" in str(raised)
@@ -180,8 +204,42 @@ def test_a_file_is_told_with_what_would_serve_it(tiny_bundle: Path, name: str) -
 def test_an_engine_of_another_machine_is_told_to_be_left_out(tiny_bundle: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
     (bundle / "model.int8.engine").write_bytes(b"a plan without a sidecar")
-    first, second = json.loads(doctor(bundle, "--json").stdout)["will_be_used"]
-    assert first["verdict"] == "ok" and (second["topic"], second["verdict"]) == ("left out", "bad")
+    done = doctor(bundle, "--json")
+    first, second = json.loads(done.stdout)["will_be_used"]
+    assert (done.returncode, done.stderr, first["verdict"]) == (0, "", "ok"), "another engine serves it"
+    assert (second["topic"], second["verdict"]) == ("left out", "info")
+
+
+def test_a_bundle_that_nothing_serves_ends_with_why(tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    (bundle / "model.int8-cpu.engine").write_bytes(b"a plan without a sidecar")
+    done = doctor(bundle, "--json", "--engine", "tensorrt")
+    told = json.loads(done.stdout)["will_be_used"]
+    assert done.returncode == 4 and [finding["verdict"] for finding in told] == ["bad"]
+
+
+@pytest.mark.parametrize("name", ["model.int8-cpu.onnx", "model.fp32.onnx"])
+@pytest.mark.parametrize("cut", [True, False])
+def test_every_file_of_a_bundle_must_be_the_one_of_its_manifest(
+    tiny_bundle: Path, tmp_path: Path, name: str, cut: bool
+) -> None:
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    os.truncate(bundle / name, 1000) if cut else (bundle / name).unlink()
+    done = doctor(bundle, "--json")
+    assert_refused(done, 4, name, "by its sha256", "found another file" if cut else "found none", "export the bundle")
+    told = json.loads(done.stdout)
+    (finding,) = told["will_be_used"]
+    assert name in finding["found"] and (finding["verdict"], finding["cure"]) == ("bad", "export the bundle again")
+    assert {"cure": "export the bundle again", "topics": ["model"]} in told["cures"]
+
+
+@pytest.mark.parametrize(("name", "engine"), [("model.fp32.onnx", "tensorrt"), ("bad.engine", "openvino")])
+def test_a_file_is_refused_for_an_engine_that_cannot_serve_it(
+    tiny_bundle: Path, tmp_path: Path, name: str, engine: str
+) -> None:
+    (tmp_path / "bad.engine").write_bytes(b"a plan")
+    told = about_model(str(tiny_bundle / name if name.endswith(".onnx") else tmp_path / name), engine)
+    assert "wanted" in told["error"] and "tensorrt" in told["error"].lower()
 
 
 @pytest.mark.parametrize(

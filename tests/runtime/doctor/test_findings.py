@@ -287,3 +287,30 @@ def test_a_model_that_makes_a_library_crash_is_told() -> None:
     assert choice_findings(replace(PC, model=Answer(failure="a crash (SIGSEGV)"))) == [
         Finding("model", "a crash (SIGSEGV)", BAD)
     ]
+
+
+def told_of_model(candidates: list[str], **changes: Any) -> Answer:
+    return Answer({"candidates": candidates, "choice": None, "refusals": [], **changes})
+
+
+def test_an_engine_that_is_installed_but_fails_serves_nothing() -> None:
+    seen = failing(PC, "openvino", "a crash (SIGSEGV)")
+    both, alone = (told_of_model(names) for names in (["openvino fp32", "onnxruntime fp32"], ["openvino fp32"]))
+    assert [finding.found for finding in choice_findings(replace(seen, model=both))] == ["onnxruntime fp32"]
+    (finding,) = choice_findings(replace(seen, model=alone))
+    assert finding.verdict == BAD and "openvino" in finding.found and "SIGSEGV" in finding.found and finding.cure
+
+
+@pytest.mark.parametrize(
+    ("message", "found", "cure"),
+    [
+        ("a.engine: wanted x, found y, and z; build it again with `fcn-edge build a`", "y, and z", "fcn-edge build a"),
+        ("a: wanted an engine, found none; build one here: fcn-edge build a", "found none", "fcn-edge build a"),
+        ("a: wanted x, found y; export the bundle again", "found y", "export the bundle again"),
+        ("wanted an NVIDIA GPU, found none; see `fcn-edge doctor` (a CPU serves bundles)", "found none", ""),
+    ],
+)
+def test_an_engine_that_is_left_out_keeps_its_cure(message: str, found: str, cure: str) -> None:
+    model = told_of_model(["onnxruntime fp32"], refusals=[message])
+    _, finding = choice_findings(replace(PC, model=model))
+    assert finding.found.endswith(found) and (finding.topic, finding.verdict, finding.cure) == ("left out", INFO, cure)
