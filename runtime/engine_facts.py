@@ -75,11 +75,12 @@ def engine_path(bundle: Path, precision: str) -> Path:
 
 
 def build_command(engine: Path) -> str:
-    """What to type to have an engine built again here: of a bundle, or of the ONNX file that goes by its name."""
+    """What to type to have an engine built again here: of a bundle, or of the ONNX file by its name, if there."""
     precision = engine.name.removeprefix("model.").removesuffix(ENGINE_SUFFIX)
     if engine == engine_path(engine.parent, precision) and (engine.parent / MANIFEST).exists():
         return f"fcn-edge build {shlex.quote(str(engine.parent))} --precision {shlex.quote(precision)}"
-    return f"fcn-edge build {shlex.quote(str(engine.with_suffix('.onnx')))}"
+    onnx = engine.with_suffix(".onnx")
+    return f"fcn-edge build {shlex.quote(str(onnx)) if os.path.exists(onnx) else 'ITS_ONNX_FILE'}"
 
 
 class Sidecar(NamedTuple):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from export.checked import RULES
 from fcn_edge.__main__ import main
 from fcn_edge.files import sha256_of
-from fcn_edge.manifest import MANIFEST, BundleFile, Manifest, write_manifest
+from fcn_edge.manifest import MANIFEST, METADATA_KEY, BundleFile, Manifest, write_manifest
 from runtime.cuda_driver import NoGpu
 from runtime.engine_facts import sidecar_of
 from tests.conftest import assert_refused, run_fcn_edge
@@ -84,35 +87,120 @@ def test_json_tells_every_finding_and_the_exit_code_stays(broken: Path, capsys: 
 def test_json_of_a_good_file_says_so(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(good), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    file = {"file": "good.onnx", "refused": None, "findings": []}
+    file = {"file": "good.onnx", "refused": None, "precision": None, "findings": []}
     assert told == {"model": str(good), "passed": True, "files": [file]}
 
 
-def test_of_a_bundle_each_file_for_tensorrt_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    onnx.save(float_graph(), tmp_path / "model.fp32.onnx")
-    onnx.save(broken_graph(), tmp_path / "model.int8.onnx")
-    onnx.save(broken_graph(), tmp_path / "model.int8-cpu.onnx")
+def write_bundle(folder: Path, **graphs: onnx.ModelProto) -> Path:
+    """A file for each precision ("_" stands for "-") with metadata as exported, and the manifest that names them."""
+    facts, files = engine_facts().model, []
+    for name, graph in graphs.items():
+        precision = name.replace("_", "-")
+        path = folder / f"model.{precision}.onnx"
+        onnx.helper.set_model_props(graph, {METADATA_KEY: json.dumps(replace(facts, precision=precision).to_json())})
+        onnx.save(graph, path)
+        files.append(BundleFile(path.name, precision, sha256_of(path), path.stat().st_size, {}))
+    write_manifest(folder, Manifest(facts.labels, facts.size_hw, tuple(files), {}))
+    return folder
+
+
+def test_of_a_bundle_each_file_for_tensorrt_is_held_against_the_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_bundle(tmp_path, fp32=float_graph(), int8=broken_graph(), int8_cpu=broken_graph())
     assert main(["check", str(tmp_path)]) == 4
     out, err = capsys.readouterr()
     assert f"{tmp_path / 'model.fp32.onnx'}: follows" in out
-    assert f"{tmp_path / 'model.int8.onnx'}: 2 breaches" in out and "int8-cpu" not in out
-    aside, refusal = err.splitlines()
-    assert aside.startswith("model.int8-cpu.onnx left out")
+    assert f"{tmp_path / 'model.int8.onnx'}: 2 breaches" in out
+    assert f"{tmp_path / 'model.int8-cpu.onnx'}: is whole and plain; {RULES} do not apply" in out
+    refusal = only_line(err)
     assert f"{tmp_path / 'model.int8.onnx'}: wanted" in refusal and "found 2 breaches (first: ir_version:" in refusal
 
 
 def test_a_bundle_of_good_files_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for precision in ("fp32", "fp16", "int8"):
-        onnx.save(quantised_graph(), tmp_path / f"model.{precision}.onnx")
+    write_bundle(tmp_path, fp32=quantised_graph(), fp16=quantised_graph(), int8=quantised_graph())
     assert main(["check", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert out.count(f": follows {RULES}\n") == 3 and err == ""
 
 
-def test_the_file_for_cpus_is_refused_when_it_is_named(tiny_bundle: Path) -> None:
-    done = run_fcn_edge("check", tiny_bundle / "model.int8-cpu.onnx")
-    assert_refused(done, 4, "model.int8-cpu.onnx", "breaches")
-    assert "uint8" in done.stdout
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def another(path: Path) -> None:
+    path.write_bytes(float_graph().SerializeToString())
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "found"),
+    [
+        (cut, "a truncated file?"),
+        (another, "by its sha256, found another file; export the bundle again"),
+        (Path.unlink, "by its sha256, found none; export the bundle again"),
+        (a_pipe, "wanted an ONNX file"),
+    ],
+    ids=["cut", "another", "gone", "a pipe"],
+)
+@pytest.mark.parametrize("precision", ["fp16", "int8-cpu"])
+def test_a_bundle_is_refused_for_any_file_that_is_not_the_manifests_and_the_rest_is_told(
+    precision: str, spoil: Callable[[Path], None], found: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_bundle(tmp_path, fp32=float_graph(), fp16=float_graph(), int8_cpu=broken_graph())
+    path = tmp_path / f"model.{precision}.onnx"
+    spoil(path)
+    assert main(["check", str(tmp_path)]) == 4
+    out, err = capsys.readouterr()
+    line = only_line(err)
+    assert line.startswith(f"fcn-edge: {path}: wanted") and found in line
+    assert f"{tmp_path / 'model.fp32.onnx'}: follows {RULES}\n" in out and f"{path}: is whole" not in out
+    assert main(["check", str(tmp_path), "--json"]) == 4
+    told = json.loads(capsys.readouterr().out)
+    refused = [file["file"] for file in told["files"] if file["refused"]]
+    assert (refused, told["passed"], len(told["files"])) == ([path.name], False, 3)
+
+
+def test_a_manifest_that_names_no_file_is_no_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(write_bundle(tmp_path))]) == 4
+    assert "names no file" in only_line(capsys.readouterr().err)
+
+
+def test_the_file_for_cpus_is_one_line_when_it_is_named(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tiny_bundle / "model.int8-cpu.onnx"
+    assert main(["check", str(path)]) == 0
+    assert capsys.readouterr() == (f"{path}: is whole and plain; {RULES} do not apply, for it is for CPUs\n", "")
+    assert main(["check", str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["files"][0]
+    assert (told["precision"], told["findings"], told["refused"]) == ("int8-cpu", None, None)
+
+
+def test_the_file_for_cpus_is_checked_without_onnx(tiny_bundle: Path) -> None:
+    done = run_python(WITHOUT, "onnx", "check", tiny_bundle / "model.int8-cpu.onnx")
+    assert done.returncode == 0 and "for CPUs" in done.stdout and not done.stderr, done.stderr
+
+
+def test_an_exported_bundle_passes(tiny_bundle: Path) -> None:
+    done = run_fcn_edge("check", tiny_bundle)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 4, done.stderr
+
+
+def test_breaches_that_are_alike_are_one_row_and_all_are_in_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = float_graph()
+    model.graph.node.extend(node("Strange", f"n{number}", ["conv"]) for number in range(5))
+    onnx.save(model, tmp_path / "a.onnx")
+    assert main(["check", str(tmp_path / "a.onnx")]) == 4
+    out = capsys.readouterr().out
+    assert "5 x n0, n1, n2, ..." in out and out.count("not every TensorRT reads") == 1
+    assert main(["check", str(tmp_path / "a.onnx"), "--json"]) == 4
+    findings = json.loads(capsys.readouterr().out)["files"][0]["findings"]
+    assert [finding["node"] for finding in findings if finding["rule"] == "operator"] == [f"n{n}" for n in range(5)]
 
 
 def test_checking_loads_no_torch(good: Path) -> None:
@@ -132,11 +220,12 @@ def test_without_onnx_the_extra_is_named(good: Path) -> None:
         ("nothing.onnx", ["found nothing", "check the path"]),
         ("notes.txt", ["found a .txt file"]),
         ("nameless", ["found a nameless file"]),
-        ("folder", ["found no model.fp32.onnx"]),
-        ("folder.onnx", ["found no model.fp32.onnx"]),
+        ("folder", ["found no manifest.json"]),
+        ("folder.onnx", ["found no manifest.json"]),
         ("empty.onnx", ["found: 0 bytes"]),
         ("nothing.engine", ["found nothing", "check the path"]),
-        ("empty.engine", ["found 0 bytes", "fcn-edge build"]),
+        ("lone.engine", ["found 0 bytes", "`fcn-edge build ITS_ONNX_FILE`"]),
+        ("empty.engine", ["found 0 bytes", "empty.onnx`"]),
         ("text.onnx", ["wanted an ONNX file"]),
     ],
 )
@@ -147,7 +236,7 @@ def test_what_is_no_model_is_one_line(
         (tmp_path / folder).mkdir()
     for file in ("notes.txt", "nameless", "text.onnx"):
         (tmp_path / file).write_text("not a model, but words")
-    for file in ("empty.onnx", "empty.engine"):
+    for file in ("empty.onnx", "empty.engine", "lone.engine"):
         (tmp_path / file).touch()
     assert main(["check", str(tmp_path / name)]) == 4
     out, err = capsys.readouterr()
@@ -209,8 +298,7 @@ def test_without_onnx_the_outline_still_refuses(kind: str, tmp_path: Path) -> No
 
 
 def test_of_a_bundle_without_onnx_the_rest_is_checked_and_the_extra_is_named(tmp_path: Path) -> None:
-    onnx.save(float_graph(), tmp_path / "model.fp32.onnx")
-    onnx.save(broken_graph(), tmp_path / "model.int8.onnx")
+    write_bundle(tmp_path, fp32=float_graph(), int8=broken_graph())
     done = run_python(WITHOUT, "onnx", "check", tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path / 'model.fp32.onnx'}: is whole and plain\n" + (
@@ -324,10 +412,14 @@ def test_who_trusts_an_engine_of_a_bundle_needs_no_sidecar_for_the_manifest_know
     assert main(["check", str(engine), "--trust-engine"]) == 4
 
 
-def test_a_bundle_of_engines_alone_is_one(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_a_bundle_that_lacks_its_onnx_file_the_engine_is_still_told(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (bundle / "model.int8.onnx").unlink()
-    assert main(["check", str(bundle)]) == 0
-    assert "follows" not in capsys.readouterr().out
+    assert main(["check", str(bundle)]) == 4
+    out, err = capsys.readouterr()
+    assert "model.int8.engine: may be served here" in out and "found none" in only_line(err)
+    assert main(["check", str(bundle / "model.int8.engine")]) == 0
 
 
 def test_a_broken_manifest_is_refused(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

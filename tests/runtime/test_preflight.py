@@ -368,4 +368,6 @@ def test_outside_of_a_bundle_an_engine_is_built_again_from_the_file_of_its_name(
     other = engine.rename(engine.with_name(name))
     onnx = other.with_name(name.replace(".engine", ".onnx"))
     sidecar_of(other).write_text("{}")
+    assert "build it again with `fcn-edge build ITS_ONNX_FILE`" in refusal(other)
+    onnx.touch()
     assert f"build it again with `fcn-edge build '{onnx}'`" in refusal(other)
