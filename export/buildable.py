@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.engine_build import PRECISIONS
-from fcn_edge.errors import ModelError, UsageError, printable
+from fcn_edge.errors import UsageError, printable
 from fcn_edge.labels import LabelSet
 from fcn_edge.manifest import Manifest, read_manifest
 from runtime.engine_facts import ENGINE_SUFFIX
-from runtime.model_file import onnx_facts, onnx_of
+from runtime.model_file import ONNX_SUFFIX, onnx_facts, onnx_of, other_kind
 
 ALL = "all"  # those of PRECISIONS that a bundle holds
 
@@ -31,11 +31,8 @@ def buildable(model: Path, precisions: tuple[str, ...] = (ALL,)) -> Buildable:
         return _of_bundle(model, precisions)
     if model.suffix == ENGINE_SUFFIX:
         raise UsageError(f"wanted a bundle or an ONNX file to build from, found the engine {model}; give its ONNX file")
-    if model.is_file() and model.suffix != ".onnx":
-        raise ModelError(
-            f"{model}: wanted a bundle or an ONNX file to build from, found a {model.suffix or 'nameless'} file; see "
-            "`fcn-edge export`"
-        )
+    if model.is_file() and model.suffix != ONNX_SUFFIX:
+        raise other_kind(model, "a bundle or an ONNX file to build from")
     facts = onnx_facts(model)
     if facts.precision not in PRECISIONS:
         raise UsageError(

@@ -19,8 +19,7 @@ from fcn_edge.manifest import MANIFEST, BundleFile, Manifest, read_manifest
 from fcn_edge.progress import say
 from runtime.engine_facts import ENGINE_SUFFIX
 from runtime.engine_file import origin_in
-
-ONNX_SUFFIX = ".onnx"
+from runtime.model_file import ONNX_SUFFIX, other_kind
 
 INSTALL = "install it: pip install 'fcn-edge[export]'"
 
@@ -55,8 +54,7 @@ def _files_of(model: Path) -> list[tuple[Path, BundleFile | None]]:
         manifest = read_manifest(model.parent) if (model.parent / MANIFEST).is_file() else None
         return [(model, origin_in(manifest, model))]
     if model.suffix != ONNX_SUFFIX and model.exists():
-        found = f"a {model.suffix or 'nameless'} file"
-        raise ModelError(f"{model}: wanted a bundle, an ONNX file or an engine, found {found}; see `fcn-edge export`")
+        raise other_kind(model)
     return [(model, None)]
 
 

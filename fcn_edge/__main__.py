@@ -97,7 +97,10 @@ def door() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; the exit code: 0 done, 2 usage, 3 source, 4 model, 5 output, 130 interrupted. Our bugs raise."""
+    """Run one verb; the exit code: 0 done, 2 usage, 3 source, 4 model, 5 output, 75 device, 130 interrupted.
+
+    Our bugs raise.
+    """
     refuse_telemetry()
     try:
         result = door.main(

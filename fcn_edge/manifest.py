@@ -111,11 +111,16 @@ def read_manifest(bundle: Path) -> Manifest:
             BundleFile(**{**row, **{name: tuple(row.get(name, ())) for name in ("float_layers", "proved_on")}})
             for row in content["files"]
         )
-        if not all(re.fullmatch(r"[\w.-]*\w", file.name) for file in files):
+        if not all(is_inside(file.name) for file in files):
             raise ValueError("a file outside the bundle")
         return Manifest(LabelSet.from_json(content["classes"]), _size(content), files, dict(content["provenance"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path}: wanted the manifest of a bundle, found: {error!r}; export it again") from None
+
+
+def is_inside(name: str) -> bool:
+    """Whether a file's name leads nowhere but into the folder it is told in."""
+    return re.fullmatch(r"[\w.-]*\w", name) is not None
 
 
 def _require_version(content: Any, where: Path) -> None:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import os
-import re
 import shlex
 import stat
 from dataclasses import asdict, dataclass, field
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar, get_origin, get_type_hints
 
 from fcn_edge.errors import ModelError, first_line, printable
 from fcn_edge.files import json_text, whole_file
-from fcn_edge.manifest import MANIFEST, SCHEMA_VERSION, ModelFacts
+from fcn_edge.manifest import MANIFEST, SCHEMA_VERSION, ModelFacts, is_inside
 
 ENGINE_SUFFIX = ".engine"
 DIGEST = "sha256_of_the_rest"  # of the sidecar itself: an edit shows (no secret is in it, so it proves no origin)
@@ -173,7 +172,7 @@ def _engine_facts(content: dict[str, Any]) -> EngineFacts:
     content["built_with"] = _exactly(BuiltWith, content["built_with"])
     content["tensors"] = tuple(_tensor(row) for row in _list(content["tensors"]))
     facts = _exactly(EngineFacts, content)
-    if not re.fullmatch(r"[\w.-]*\w", facts.onnx_name):
+    if not is_inside(facts.onnx_name):
         raise ValueError("an ONNX file outside the bundle")
     return facts
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcn_edge.errors import ModelError
+from fcn_edge.errors import ModelError, UsageError
 from fcn_edge.manifest import MANIFEST, BundleFile, Manifest, ModelFacts, read_manifest
 from runtime.engine_facts import ENGINE_SUFFIX, BuiltWith, EngineFacts, engine_path, sidecar_of
 from runtime.engine_origin import require_plan
 from runtime.preflight import require_servable
+
+
+def require_tensorrt(path: Path, engine: str) -> None:
+    """Raises UsageError for an engine file that is to be opened on anything else."""
+    if engine not in ("auto", "tensorrt"):
+        raise UsageError(
+            f"{path}: wanted tensorrt for an engine file, found --engine {engine}; give it the bundle or the ONNX file"
+        )
 
 
 def servable_facts(engine: Path, *, trust: bool = False) -> EngineFacts:

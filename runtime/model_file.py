@@ -12,6 +12,14 @@ from runtime.onnx_outline import require_plain_onnx
 REPLACED = "\ufffd"  # what an outline has in the place of bytes that are no UTF-8
 
 
+ONNX_SUFFIX = ".onnx"
+
+
+def other_kind(path: Path, wanted: str = "a bundle, an ONNX file or an engine") -> ModelError:
+    """The refusal of a file that is there and, by its name, none of those."""
+    return ModelError(f"{path}: wanted {wanted}, found a {path.suffix or 'nameless'} file; see `fcn-edge export`")
+
+
 def onnx_facts(path: Path) -> ModelFacts:
     """What an ONNX file of ours says of itself; raises ModelError for any other, before a library has seen it."""
     metadata = require_plain_onnx(path).metadata

@@ -12,14 +12,12 @@ from fcn_edge.manifest import ModelFacts, read_manifest
 from runtime.candidates import Wish
 from runtime.engine_choice import open_bundle
 from runtime.engine_facts import ENGINE_SUFFIX
-from runtime.engine_file import servable_facts
+from runtime.engine_file import require_tensorrt, servable_facts
 from runtime.engines import ENGINES, Serving, engine_at_hand, open_engine, open_onnx
-from runtime.model_file import onnx_facts
+from runtime.model_file import ONNX_SUFFIX, onnx_facts, other_kind
 from runtime.session_protocol import FakeSession, Session
 
 __all__ = ["ENGINES", "FakeSession", "Session", "open_session"]
-
-ONNX_SUFFIX = ".onnx"
 
 
 def open_session(
@@ -48,17 +46,11 @@ def open_session(
         return _open_engine(model, engine, precision, serving)
     if model.suffix == ONNX_SUFFIX:
         return _open_onnx(model, engine, precision, serving)
-    raise ModelError(
-        f"{model}: wanted a bundle, an ONNX file or an engine, found a {model.suffix or 'nameless'} file; see "
-        "`fcn-edge export`"
-    )
+    raise other_kind(model)
 
 
 def _open_engine(path: Path, engine: str, precision: str, serving: Serving) -> Session:
-    if engine not in ("auto", "tensorrt"):
-        raise UsageError(
-            f"{path}: wanted tensorrt for an engine file, found --engine {engine}; give it the bundle or the ONNX file"
-        )
+    require_tensorrt(path, engine)
     facts = servable_facts(path, trust=serving.trust_engine)
     _require_precision(path, precision, facts.model)
     return open_engine(path, facts, serving)

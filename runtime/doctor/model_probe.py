@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fcn_edge.errors import FcnEdgeError, ModelError, UsageError
+from fcn_edge.errors import FcnEdgeError, ModelError
 from fcn_edge.manifest import Manifest, read_manifest
 
 
@@ -61,10 +61,9 @@ def _damage(bundle: Path, manifest: Manifest) -> Iterator[str]:
 
 
 def _engine_file(path: Path, engine: str) -> dict[str, Any]:
-    from runtime.engine_file import servable_facts
+    from runtime.engine_file import require_tensorrt, servable_facts
 
-    if engine not in ("auto", "tensorrt"):
-        raise UsageError(f"{path}: wanted tensorrt for an engine file, found --engine {engine}; leave --engine out")
+    require_tensorrt(path, engine)
     facts = servable_facts(path)
     return {"candidates": [f"tensorrt {facts.model.precision}"], "choice": None, "refusals": []}
 
