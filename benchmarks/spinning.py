@@ -33,7 +33,7 @@ import numpy as np
 from runtime import ort_session
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
-from runtime.source import open_source
+from runtime.sources.opening import open_source
 
 def processor_s():
     used = resource.getrusage(resource.RUSAGE_SELF)

@@ -21,7 +21,7 @@ from fcn_edge.files import require_writable
 from fcn_edge.manifest import Manifest, read_manifest
 from fcn_edge.progress import say, tracked
 from fcn_edge.report import percent, print_table
-from runtime.recorder import Recorder
+from runtime.sinks.recorder import Recorder
 
 MARK = ".fcn-edge-demo"  # only a folder that a demo made is ever emptied by one
 RATE = Fraction(25)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_edge.errors import SourceError, first_line
-from runtime.source import Frame
-from runtime.video import MAX_BAD_IN_A_ROW
+from runtime.sources.frame import Frame
+from runtime.sources.video import MAX_BAD_IN_A_ROW
 
 SILENT_AFTER_S = 10.0  # no frame for so long: the camera is taken for lost
 

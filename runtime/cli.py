@@ -22,9 +22,10 @@ from runtime.latency import latency_rows
 from runtime.overlay import VIEWS
 from runtime.segmenter import Segmenter
 from runtime.session import ENGINES, open_session
-from runtime.sinks import SinkContext, open_sink
-from runtime.source import open_source
-from runtime.stream import StreamReport, run_stream
+from runtime.sinks.opening import open_sink
+from runtime.sinks.sink import SinkContext
+from runtime.sources.opening import open_source
+from runtime.stream.stream import StreamReport, run_stream
 
 MODEL = click.Path(path_type=Path)
 

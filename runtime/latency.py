@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
 
 import numpy as np
 
@@ -25,6 +27,19 @@ class StageTimes:
     def summary(self) -> dict[str, dict[str, float]]:
         """stage -> n, mean, p50, p90, p95, p99, max, in milliseconds."""
         return {stage: summarise(values) for stage, values in self.samples.items()}
+
+
+class Stopwatch:
+    """What each step of some work took, in milliseconds: `with watch("encode"): ...`."""
+
+    def __init__(self) -> None:
+        self.times_ms: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = perf_counter()
+        yield
+        self.times_ms[stage] = self.times_ms.get(stage, 0.0) + 1e3 * (perf_counter() - started)
 
 
 def total_ms(times_ms: Mapping[str, float]) -> float:

@@ -18,6 +18,7 @@ class Segmentation:
     """A mask (H, W) uint8 of the frame's size, and what each step took in milliseconds, `infer` with its parts."""
 
     mask: NDArray[np.uint8]
+    model_mask: NDArray[np.uint8]  # (h, w) as the model gave it
     times_ms: dict[str, float]
 
 
@@ -37,7 +38,7 @@ class Segmenter:
         restored = perf_counter()
         parts = {f"infer{PART}{name}": value for name, value in self.session.parts_ms.items()}
         times = {"resize": 1e3 * (resized - started), "infer": 1e3 * (inferred - resized), **parts}
-        return Segmentation(mask, {**times, "restore": 1e3 * (restored - inferred)})
+        return Segmentation(mask, small, {**times, "restore": 1e3 * (restored - inferred)})
 
     def segment(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The mask alone."""

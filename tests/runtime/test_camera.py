@@ -21,11 +21,11 @@ from runtime.camera import CameraSource
 from runtime.overlay import Overlay
 from runtime.segmenter import Segmenter
 from runtime.session import FakeSession
-from runtime.sinks import VideoSink
-from runtime.source import open_source
-from runtime.stream import run_stream
-from tests.runtime.test_recorder import record, steps, watch
-from tests.runtime.test_video import damage
+from runtime.sinks.video_file import VideoSink
+from runtime.sources.opening import open_source
+from runtime.stream.stream import run_stream
+from tests.runtime.sinks.test_recorder import record, steps, watch
+from tests.runtime.sources.test_video import damage
 
 PATIENCE = 20  # seconds; reached only by a test that fails
 

@@ -19,7 +19,7 @@ from fcn_edge.images import read_mask
 from runtime.segmenter import Segmenter
 from runtime.session import FakeSession, open_session
 from tests.conftest import assert_refused, call_fcn_edge, run_fcn_edge
-from tests.runtime.test_recorder import facts, left_in, record, watch
+from tests.runtime.sinks.test_recorder import facts, left_in, record, watch
 
 STAGES = ("resize", "infer", "restore", "total")
 

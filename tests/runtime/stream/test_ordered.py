@@ -21,12 +21,14 @@ from fcn_edge.errors import DeviceError, OutputError, SourceError
 from fcn_edge.interrupt import Interrupt
 from runtime.segmenter import Segmenter
 from runtime.session import FakeSession
-from runtime.sinks import Segmented, SinkBase, SinkContext, WindowClosed, open_sink
-from runtime.source import Frame, open_source
-from runtime.stream import run_stream
+from runtime.sinks.opening import open_sink
+from runtime.sinks.sink import Segmented, SinkBase, SinkContext, WindowClosed
+from runtime.sources.frame import Frame
+from runtime.sources.opening import open_source
+from runtime.stream.stream import run_stream
 from tests.conftest import assert_refused, call_fcn_edge
-from tests.runtime.test_recorder import left_in, levels, record, steps, watch
-from tests.runtime.test_video import damage
+from tests.runtime.sinks.test_recorder import left_in, levels, record, steps, watch
+from tests.runtime.sources.test_video import damage
 
 CONTEXT = SinkContext(STREET_LABELS, "overlay", 0.0, Fraction(25))
 

@@ -1,4 +1,4 @@
-"""runtime.recorder: frames in are frames out, whole or not at all."""
+"""runtime.sinks.recorder: frames in are frames out, whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.errors import OutputError
-from runtime.recorder import Recorder
+from runtime.sinks.recorder import Recorder
 
 Image = NDArray[np.uint8]
 SUFFIXES = (".mkv", ".mp4")
@@ -178,7 +178,7 @@ from fractions import Fraction
 from pathlib import Path
 import numpy as np
 from fcn_edge.errors import OutputError
-from runtime.recorder import Recorder
+from runtime.sinks.recorder import Recorder
 
 path, limit, frames = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # Python ignores SIGXFSZ: writing raises EFBIG

@@ -1,4 +1,4 @@
-"""runtime.source: pictures and folders of them, odd ones too."""
+"""runtime.sources.opening: pictures and folders of them, odd ones too."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from fcn_edge.errors import SourceError, UsageError
 from fcn_edge.images import read_mask
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
-from runtime.source import open_source
+from runtime.sources.opening import open_source
 from tests.conftest import assert_refused, run_fcn_edge
-from tests.runtime.test_recorder import left_in
+from tests.runtime.sinks.test_recorder import left_in
 
 MAX_MEMORY_KB = 1_000_000
 

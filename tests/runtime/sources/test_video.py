@@ -1,4 +1,4 @@
-"""runtime.video: every frame of a file, its damage counted, its rotation honoured."""
+"""runtime.sources.video: every frame of a file, its damage counted, its rotation honoured."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import runtime.video
+import runtime.sources.video
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.errors import SourceError
-from runtime.source import Frame, open_source
-from runtime.video import MAX_BAD_IN_A_ROW, VideoSource
-from tests.runtime.test_recorder import SUFFIXES, levels, record, steps
+from runtime.sources.frame import Frame
+from runtime.sources.opening import open_source
+from runtime.sources.video import MAX_BAD_IN_A_ROW, VideoSource
+from tests.runtime.sinks.test_recorder import SUFFIXES, levels, record, steps
 
 
 def read(path: Path) -> tuple[list[Frame], VideoSource]:
@@ -181,6 +182,6 @@ def test_a_name_with_colons_is_a_file_and_no_protocol(tmp_path: Path, monkeypatc
 
 
 def test_frames_beyond_the_limit_of_pixels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime.video, "MAX_PIXELS", 48 * 64 - 1)
+    monkeypatch.setattr(runtime.sources.video, "MAX_PIXELS", 48 * 64 - 1)
     with pytest.raises(SourceError, match="64x48"):
         read(record(tmp_path / "in.mkv", steps(2)))

@@ -1,4 +1,4 @@
-"""runtime.sinks: what each one writes, and what is refused."""
+"""runtime.sinks.opening and its sinks: what each one writes, and what is refused."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from fcn_edge.errors import OutputError, UsageError
 from fcn_edge.images import read_mask
 from fcn_edge.labels import VOID
 from runtime.overlay import Overlay
-from runtime.sinks import DisplaySink, Segmented, Sink, SinkContext, open_sink
-from runtime.source import Frame
-from tests.runtime.test_recorder import left_in, watch
+from runtime.sinks.opening import open_sink
+from runtime.sinks.sink import Segmented, Sink, SinkContext
+from runtime.sinks.window import DisplaySink
+from runtime.sources.frame import Frame
+from tests.runtime.sinks.test_recorder import left_in, watch
 
 PALETTE_BGR = np.zeros((256, 3), np.uint8)
 PALETTE_BGR[: len(STREET_LABELS)] = np.array(STREET_LABELS.palette, np.uint8)[:, ::-1]
@@ -151,8 +153,8 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from fcn_edge.errors import OutputError
-from runtime.sinks import open_sink
-from tests.runtime.test_sinks import CONTEXT, segmented, some_mask
+from runtime.sinks.opening import open_sink
+from tests.runtime.sinks.test_opening import CONTEXT, segmented, some_mask
 
 target, limit = sys.argv[1], int(sys.argv[2])
 sink = open_sink(target, CONTEXT)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import monotonic_ns, perf_counter
 
 from fcn_edge.errors import DeviceError, SourceError
 from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import progress
 from runtime.latency import StageTimes
 from runtime.segmenter import Segmenter
-from runtime.sinks import Segmented, Sink, WindowClosed
-from runtime.source import Frame, FrameSource
+from runtime.sinks.sink import Segmented, Sink, WindowClosed
+from runtime.sources.frame import Frame, FrameSource
 
 
 @dataclass
@@ -64,7 +64,7 @@ def run_stream(source: FrameSource, segmenter: Segmenter, sinks: Sequence[Sink],
                     _finish(sinks)
                     raise
         _finish(sinks)
-    report.bad, report.dropped = source.bad, source.dropped
+    report.bad, report.dropped = source.bad, getattr(source, "dropped", 0)
     return report
 
 
@@ -76,7 +76,7 @@ def _finish(sinks: Sequence[Sink]) -> None:
 def _segment(frame: Frame, decode_ms: float, segmenter: Segmenter, sinks: Sequence[Sink], report: StreamReport) -> None:
     result = segmenter(frame.image)
     times_ms = {"decode": decode_ms, **result.times_ms}
-    segmented = Segmented(frame, result.mask, times_ms)
+    segmented = Segmented(frame, result.mask, times_ms, result.model_mask, monotonic_ns())
     started = perf_counter()
     for sink in sinks:
         sink.write(segmented)

@@ -1,0 +1,86 @@
+"""What a sink is, what it is given, and what all of them draw with. `opening.open_sink` makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_edge.labels import LabelSet
+from runtime.overlay import Overlay
+from runtime.sources.frame import Frame
+
+Times = Mapping[str, float]  # stage -> milliseconds
+NONE: Times = {}
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """A frame with its mask and what each stage took. Sinks share it: none may change the arrays."""
+
+    frame: Frame
+    mask: NDArray[np.uint8]  # (H, W) of the frame's size
+    times_ms: Times
+    model_mask: NDArray[np.uint8] | None = (
+        None  # (h, w) as the model gave it, before it was brought to the frame's size
+    )
+    masked_ns: int = 0  # monotonic: when the mask was ready
+
+    @cached_property
+    def pixels(self) -> NDArray[np.int64]:
+        """(256,) how many pixels of the mask each class id has."""
+        return cv2.calcHist([self.mask], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+
+    @property
+    def age_ms(self) -> float:
+        """From the frame's last byte to its mask."""
+        return 1e-6 * (self.masked_ns - self.frame.received_ns)
+
+
+class Sink(Protocol):
+    """Takes segmented frames, in its own thread, from a queue of its own. `finish` after the last, `close` always."""
+
+    keeps: int  # frames that may wait for it
+
+    def write(self, segmented: Segmented) -> Times:
+        """Take one, and tell what took how long, of: overlay, encode, send."""
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SinkBase:
+    """A sink that holds nothing open."""
+
+    keeps = 4
+
+    def finish(self) -> None:
+        """Everything is written already."""
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class WindowClosed(Exception):
+    """The viewer has seen enough: the stream ends in order."""
+
+
+@dataclass(frozen=True)
+class SinkContext:
+    """What sinks draw with, and what they must know of the stream."""
+
+    labels: LabelSet
+    view: str
+    alpha: float
+    rate: Fraction | None
+    live: bool = False  # frames come when they come, for months: what is written must be whole at every moment
+
+    def overlay(self) -> Overlay:
+        return Overlay(self.labels, self.alpha)
