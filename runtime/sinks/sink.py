@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fcn_edge.labels import LabelSet
 from runtime.overlay import Overlay
 from runtime.sources.frame import Frame
+from runtime.stream.status import Status
 
 Times = Mapping[str, float]  # stage -> milliseconds
 NONE: Times = {}
@@ -27,9 +28,7 @@ class Segmented:
     frame: Frame
     mask: NDArray[np.uint8]  # (H, W) of the frame's size
     times_ms: Times
-    model_mask: NDArray[np.uint8] | None = (
-        None  # (h, w) as the model gave it, before it was brought to the frame's size
-    )
+    model_mask: NDArray[np.uint8] | None = None  # (h, w) as the model gave it
     masked_ns: int = 0  # monotonic: when the mask was ready
 
     @cached_property
@@ -55,6 +54,9 @@ class Sink(Protocol):
 
     def close(self) -> None: ...
 
+    def facts(self) -> Mapping[str, Any]:
+        """What this kind has to tell of itself now: its file, its viewers, bytes left. Called from any thread."""
+
 
 class SinkBase:
     """A sink that holds nothing open."""
@@ -66,6 +68,9 @@ class SinkBase:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def facts(self) -> Mapping[str, Any]:
+        return {}
 
 
 class WindowClosed(Exception):
@@ -81,6 +86,8 @@ class SinkContext:
     alpha: float
     rate: Fraction | None
     live: bool = False  # frames come when they come, for months: what is written must be whole at every moment
+    status: Callable[[], Status] | None = None  # of the stream, for whoever shows it
+    on_wire: Callable[[float], None] = lambda age_ms: None  # told how old a frame was when a viewer had been sent it
 
     def overlay(self) -> Overlay:
         return Overlay(self.labels, self.alpha)

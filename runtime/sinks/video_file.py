@@ -8,10 +8,10 @@ from pathlib import Path
 from runtime.latency import Stopwatch
 from runtime.overlay import Overlay
 from runtime.sinks.recorder import Recorder
-from runtime.sinks.sink import Segmented, Times
+from runtime.sinks.sink import Segmented, SinkBase, Times
 
 
-class VideoSink:
+class VideoSink(SinkBase):
     """The chosen view, written whole or not at all."""
 
     keeps = 32

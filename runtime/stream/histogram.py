@@ -1,6 +1,6 @@
 """Milliseconds counted in buckets whose width grows with them: a week's p99 in constant memory.
 
-The scheme of HdrHistogram (Tene): each power of two is cut into equal parts, so a value is told within 1/PARTS of itself.
+The scheme of HdrHistogram (Tene): each power of two is cut in equal parts, so a value is told within 1/PARTS of it.
 """
 
 from __future__ import annotations
