@@ -114,7 +114,10 @@ def test_the_help_shows_every_option_once() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"learning_rate = 1", ("'learning_rate'", "did you mean learning-rate?", "it may hold at-once, augment")),
+        (
+            b"learning_rate = 1",
+            ("line 1: wanted", "'learning_rate'", "did you mean learning-rate?", "it may hold at-once, augment"),
+        ),
         (b"crop-hw = '1x1'", ("did you mean crop?",)),
         (b"zzz = 1", ("'zzz'; it may hold",)),
         (b"[train]\nepochs = 1", ("'train'",)),
@@ -126,7 +129,7 @@ def test_the_help_shows_every_option_once() -> None:
         (b"epochs = '50'", ("a whole number for epochs", "'50'")),
         (b"epochs = 50.0", ("a whole number for epochs",)),
         (b"epochs = true", ("a whole number for epochs",)),
-        (b"epochs = 0", ("--epochs takes", "0 is not in the range")),
+        (b"# few\n\nepochs = 0", ("mine.toml, line 3: wanted", "--epochs takes", "0 is not in the range")),
         (b"augment = 1", ("true or false for augment",)),
         (b"learning-rate = 'low'", ("a number for learning-rate",)),
         (b"learning-rate = false", ("a number for learning-rate",)),
