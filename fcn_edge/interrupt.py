@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -16,6 +16,7 @@ class Interrupt:
 
     def __init__(self, step: str) -> None:
         self.step, self.wished = step, False  # what is finished first, in words: "frame"
+        self.on_wish: Callable[[], None] = lambda: None  # runs in a signal handler, so it must take no lock
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -31,4 +32,5 @@ class Interrupt:
             say("interrupted")
             os._exit(128 + number)
         self.wished = True
+        self.on_wish()
         say(f"stopping after this {self.step}; once more to stop at once")

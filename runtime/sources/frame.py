@@ -19,8 +19,9 @@ class Frame:
     index: int  # counts the frames delivered, from 0
     name: str  # of the file it came from, or of the source
     time: Fraction | None = None  # in the medium, seconds from its first frame; None for pictures
+    # Of a frame on its way through a stream:
     source: str = ""  # which of several sources, by its name
-    received_ns: int = 0  # when its bytes were complete: its age counts from here
+    received_ns: int = 0  # when its bytes were complete (of a file: when it was asked for): its age counts from here
     decoded_ns: int = 0  # when it was a picture
 
 

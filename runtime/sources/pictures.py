@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from time import monotonic_ns
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +28,9 @@ class PictureSource:
     def __iter__(self) -> Iterator[Frame]:
         index = 0
         for path in self.paths:
-            received = monotonic_ns()
             image = self._read(path)
             if image is not None:
-                yield Frame(image, index, path.name, received_ns=received, decoded_ns=monotonic_ns())
+                yield Frame(image, index, path.name)
                 index += 1
         if not index:
             raise SourceError(f"wanted at least one readable picture, found none among {len(self.paths)}; convert them")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from time import monotonic_ns
 from typing import Any
 
 import av
@@ -48,26 +47,24 @@ class VideoSource:
     def __iter__(self) -> Iterator[Frame]:
         first: Fraction | None = None
         index = 0
-        for decoded, received in self._decoded():
+        for decoded in self._decoded():
             time = decoded.pts * decoded.time_base if decoded.pts is not None and decoded.time_base else None
             first = time if first is None else first
             since_first = time - first if time is not None and first is not None else None
-            yield Frame(_upright(decoded), index, self.path.name, since_first, "", received, monotonic_ns())
+            yield Frame(_upright(decoded), index, self.path.name, since_first)
             index += 1
         if 0 < index + self.bad < self._stream.frames:
             say(f"{self.path}: ended after {index} of the {self._stream.frames} frames it declares; the file is cut")
         if not index:
             raise SourceError(f"{self.path}: wanted a video with frames, found none that can be decoded; convert it")
 
-    def _decoded(self) -> Iterator[tuple[Any, int]]:
-        """Frames of all packets that decode, with the moment their bytes were read; damaged ones are counted."""
+    def _decoded(self) -> Iterator[Any]:
+        """Frames of all packets that decode; damaged ones are counted."""
         bad_in_a_row = 0
         packets = self._container.demux(self._stream)
         while bad_in_a_row < MAX_BAD_IN_A_ROW:
             try:
-                packet = next(packets)
-                received = monotonic_ns()
-                frames = packet.decode()
+                frames = next(packets).decode()
             except (StopIteration, av.error.EOFError):
                 return
             except av.error.FFmpegError:
@@ -75,7 +72,7 @@ class VideoSource:
                 bad_in_a_row += 1
                 continue
             bad_in_a_row = 0
-            yield from ((frame, received) for frame in frames)
+            yield from frames
         say(
             f"{self.path}: gave up after {MAX_BAD_IN_A_ROW} damaged packets in a row; what comes later is not segmented"
         )

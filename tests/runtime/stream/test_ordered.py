@@ -1,4 +1,4 @@
-"""runtime.stream: every frame on its way, what is counted, and what is left when something breaks."""
+"""runtime.stream, of files: every frame on its way, what is counted, and what is left when something breaks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
+from time import sleep
 
 import cv2
 import numpy as np
@@ -19,63 +19,14 @@ import pytest
 from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.errors import DeviceError, OutputError, SourceError
 from fcn_edge.interrupt import Interrupt
-from runtime.segmenter import Segmenter
 from runtime.session import FakeSession
 from runtime.sinks.opening import open_sink
-from runtime.sinks.sink import Segmented, SinkBase, SinkContext, WindowClosed
-from runtime.sources.frame import Frame
+from runtime.sinks.sink import WindowClosed
 from runtime.sources.opening import open_source
-from runtime.stream.stream import run_stream
 from tests.conftest import assert_refused, call_fcn_edge
 from tests.runtime.sinks.test_recorder import left_in, levels, record, steps, watch
 from tests.runtime.sources.test_video import damage
-
-CONTEXT = SinkContext(STREET_LABELS, "overlay", 0.0, Fraction(25))
-
-
-class Steps:
-    """A source of a few flat frames; `after` is called before each."""
-
-    def __init__(self, count: int, before: Callable[[int], None] = lambda index: None, dropped: int = 0) -> None:
-        self.rate, self.count, self.bad, self.dropped, self.before = Fraction(25), count, 0, dropped, before
-
-    def __iter__(self) -> Iterator[Frame]:
-        for index, image in enumerate(steps(self.count or 0)):
-            self.before(index)
-            yield Frame(image, index, "steps", Fraction(index, 25))
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-class Witness(SinkBase):
-    """Remembers what it was given and how it ended; may fail at a frame or at its end."""
-
-    def __init__(self, fail_at: int = -1, error: Exception | None = None, fail_to_finish: bool = False) -> None:
-        self.seen: list[int] = []
-        self.end: list[str] = []
-        self.fail_at, self.error, self.fail_to_finish = fail_at, error, fail_to_finish
-
-    def write(self, segmented: Segmented) -> None:
-        if segmented.frame.index == self.fail_at and self.error:
-            raise self.error
-        self.seen.append(segmented.frame.index)
-
-    def finish(self) -> None:
-        self.end.append("finished")
-        if self.fail_to_finish:
-            raise OutputError("full")
-
-    def close(self) -> None:
-        self.end.append("closed")
-
-
-def blue(frame: np.ndarray) -> np.ndarray:
-    return frame[..., 0] // 32
-
-
-def fake(infer: Callable[[np.ndarray], np.ndarray] = blue) -> Segmenter:
-    return Segmenter(FakeSession(infer, STREET_LABELS, (48, 64)))
+from tests.runtime.stream.streaming import CONTEXT, Steps, Witness, blue, fake, file_stream, run_for, run_stream
 
 
 def failing_at(index: int, error: Exception) -> Callable[[int], None]:
@@ -88,26 +39,34 @@ def failing_at(index: int, error: Exception) -> Callable[[int], None]:
 
 def test_every_frame_reaches_every_sink_in_order() -> None:
     sinks = [Witness(), Witness()]
-    report = run_stream(Steps(9), fake(), sinks, Interrupt("frame"))
+    report = run_stream(Steps(9), fake(), sinks)
     assert [sink.seen for sink in sinks] == [list(range(9))] * 2
     assert [sink.end for sink in sinks] == [["finished", "closed"]] * 2
     assert (report.segmented, report.received) == (9, 9)
 
 
 def test_a_sink_gets_the_mask_of_its_frame_and_the_stages_before_it() -> None:
-    got: list[Segmented] = []
     sink = Witness()
-    sink.write = got.append  # type: ignore[method-assign]
-    run_stream(Steps(3), fake(), [sink], Interrupt("frame"))
-    assert all(np.array_equal(one.mask, blue(one.frame.image)) for one in got)
-    assert [list(one.times_ms) for one in got] == [["decode", "resize", "infer", "restore"]] * 3
+    run_stream(Steps(3), fake(), [sink])
+    assert all(np.array_equal(one.mask, blue(one.frame.image)) for one in sink.got)
+    assert [list(one.times_ms) for one in sink.got] == [["decode", "resize", "infer", "restore"]] * 3
 
 
 def test_the_report_has_a_sample_of_every_stage_for_every_frame() -> None:
-    summary = run_stream(Steps(7), fake(), [Witness()], Interrupt("frame")).times.summary()
+    summary = run_stream(Steps(7), fake(), [Witness()]).stages_ms
     assert {stage: row["n"] for stage, row in summary.items()} == dict.fromkeys(
-        ("decode", "resize", "infer", "restore", "sinks"), 7
+        ("decode", "resize", "infer", "restore"), 7
     )
+
+
+def test_the_report_has_what_the_sinks_took(tmp_path: Path) -> None:
+    sinks = [open_sink(str(tmp_path / "%d.jpg"), CONTEXT), open_sink(str(tmp_path / "%d.png"), CONTEXT)]
+    summary = run_stream(Steps(7), fake(), sinks).stages_ms
+    assert {stage: summary[stage]["n"] for stage in ("overlay", "encode", "send")} == {
+        "overlay": 7,
+        "encode": 14,
+        "send": 14,
+    }
 
 
 def folder(tmp_path: Path) -> Path:
@@ -124,21 +83,16 @@ def video(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("make", "counts"), [(folder, (5, 4, 1)), (video, (60, 57, 3))])
 def test_received_is_segmented_and_bad(tmp_path: Path, make: Callable[[Path], Path], counts: tuple[int, ...]) -> None:
     source = open_source(str(make(tmp_path)))
-    report = run_stream(source, fake(), [], Interrupt("frame"))
+    report = run_stream(source, fake(), [])
     source.close()
     assert (report.received, report.segmented, report.bad) == counts
-
-
-def test_received_counts_what_a_camera_dropped() -> None:
-    report = run_stream(Steps(5, dropped=3), fake(), [], Interrupt("frame"))
-    assert (report.received, report.segmented, report.bad, report.dropped) == (8, 5, 0, 3)
 
 
 def test_a_sink_that_fails_leaves_no_video_and_closes_all(tmp_path: Path) -> None:
     before, failing, after = Witness(), Witness(3, OutputError("full")), Witness()
     sinks = [before, open_sink(str(tmp_path / "out.mkv"), CONTEXT), failing, after]
     with pytest.raises(OutputError, match="full"):
-        run_stream(Steps(9), fake(), sinks, Interrupt("frame"))
+        run_stream(Steps(9), fake(), sinks)
     assert left_in(tmp_path) == []
     assert [sink.end for sink in (before, failing, after)] == [["closed"]] * 3
 
@@ -146,7 +100,7 @@ def test_a_sink_that_fails_leaves_no_video_and_closes_all(tmp_path: Path) -> Non
 def test_a_sink_that_fails_at_its_end_still_closes_all() -> None:
     sinks = [Witness(fail_to_finish=True), Witness()]
     with pytest.raises(OutputError, match="full"):
-        run_stream(Steps(3), fake(), sinks, Interrupt("frame"))
+        run_stream(Steps(3), fake(), sinks)
     assert [sink.end[-1] for sink in sinks] == ["closed", "closed"]
 
 
@@ -161,9 +115,7 @@ def test_a_model_that_raises_at_frame_50_leaves_no_video_and_closes_all(tmp_path
 
     witness = Witness()
     with pytest.raises(RuntimeError, match="the model broke"):
-        run_stream(
-            Steps(99), fake(breaking), [open_sink(str(tmp_path / "out.mkv"), CONTEXT), witness], Interrupt("frame")
-        )
+        run_stream(Steps(99), fake(breaking), [open_sink(str(tmp_path / "out.mkv"), CONTEXT), witness])
     assert left_in(tmp_path) == []
     assert (witness.seen, witness.end) == (list(range(49)), ["closed"])
 
@@ -194,7 +146,7 @@ def test_a_source_that_fails_in_the_middle_keeps_what_was_recorded(tmp_path: Pat
     witness = Witness()
     sinks = [open_sink(str(tmp_path / "out.mkv"), CONTEXT), witness]
     with pytest.raises(SourceError, match="gone"):
-        run_stream(Steps(9, failing_at(5, SourceError("gone"))), fake(), sinks, Interrupt("frame"))
+        run_stream(Steps(9, failing_at(5, SourceError("gone"))), fake(), sinks)
     assert left_in(tmp_path) == ["out.mkv"]
     assert levels(watch(tmp_path / "out.mkv").images) == pytest.approx(levels(steps(9)[:5]), abs=5)
     assert witness.end == ["finished", "closed"]
@@ -203,25 +155,23 @@ def test_a_source_that_fails_in_the_middle_keeps_what_was_recorded(tmp_path: Pat
 def test_a_source_that_fails_at_once_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="gone"):
         sinks = [open_sink(str(tmp_path / "out.mkv"), CONTEXT)]
-        run_stream(Steps(9, failing_at(0, SourceError("gone"))), fake(), sinks, Interrupt("frame"))
+        run_stream(Steps(9, failing_at(0, SourceError("gone"))), fake(), sinks)
     assert left_in(tmp_path) == []
 
 
 def test_closing_the_window_ends_the_stream_well(tmp_path: Path) -> None:
-    sinks = [open_sink(str(tmp_path / "out.mkv"), CONTEXT), Witness(4, WindowClosed())]
-    run_stream(Steps(9), fake(), sinks, Interrupt("frame"))
-    assert len(watch(tmp_path / "out.mkv").images) == 5
-    assert sinks[1].end == ["finished", "closed"]
+    video, window = open_sink(str(tmp_path / "out.mkv"), CONTEXT), Witness(4, WindowClosed())
+    report = run_stream(Steps(500, lambda index: sleep(0.005)), fake(), [video, window])
+    assert 5 <= report.segmented == len(watch(tmp_path / "out.mkv").images) < 500
+    assert (window.seen, window.end) == ([0, 1, 2, 3], ["finished", "closed"])
 
 
-def test_a_wish_to_stop_is_heard_after_the_frame() -> None:
-    interrupt, sink = Interrupt("frame"), Witness()
-
-    def wish(index: int) -> None:
-        interrupt.wished = index == 3
-
-    report = run_stream(Steps(9, wish), fake(), [sink], interrupt)
-    assert (sink.seen, sink.end, report.segmented) == ([0, 1, 2, 3], ["finished", "closed"], 4)
+def test_a_wish_to_stop_ends_the_stream_in_order() -> None:
+    source, sink = Steps(500, lambda index: sleep(0.005)), Witness()
+    report = run_for(file_stream(source, fake(), [sink]), 0.3)
+    assert sink.seen == list(range(report.segmented)) and 0 < report.segmented < 500
+    assert (sink.end, report.unaccounted, report.abandoned) == (["finished", "closed"], 0, [])
+    assert source.is_closed
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -234,8 +184,8 @@ def test_listening_gives_the_signals_back(number: signal.Signals) -> None:
 
 
 def test_without_frames_the_speed_is_nothing() -> None:
-    report = run_stream(Steps(0), fake(), [], Interrupt("frame"))
-    assert (report.fps, report.segmented, report.times.summary()) == (0.0, 0, {})
+    report = run_stream(Steps(0), fake(), [])
+    assert (report.fps, report.segmented, report.stages_ms) == (0.0, 0, {})
 
 
 @pytest.fixture(scope="module")
