@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -20,8 +21,14 @@ def drawn(view: str, size_hw: tuple[int, int], alpha: float = 0.5) -> tuple[np.n
     return Overlay(STREET_LABELS, alpha).draw(frame, mask, view), frame, mask
 
 
+def panel_of(labels: LabelSet, size_hw: tuple[int, int]) -> np.ndarray:
+    panel = legend(labels, size_hw)
+    assert panel is not None
+    return panel
+
+
 def clear_of_legend(picture: np.ndarray) -> np.ndarray:
-    height, width = legend(STREET_LABELS, picture.shape[0]).shape[:2]
+    height, width = panel_of(STREET_LABELS, picture.shape[:2]).shape[:2]
     clear = np.ones(picture.shape[:2], bool)
     clear[:height, -width:] = False
     assert clear.mean() > 0.4
@@ -67,7 +74,7 @@ def test_split_shows_the_frame_left_and_the_overlay_right() -> None:
 
 
 def test_the_legend_has_a_swatch_of_every_class() -> None:
-    panel = legend(STREET_LABELS, 1080)
+    panel = panel_of(STREET_LABELS, (1080, 1920))
     line = panel.shape[0] // len(STREET_LABELS)
     swatches = [tuple(panel[row * line + line // 2, line // 2].tolist()) for row in range(len(STREET_LABELS))]
     assert swatches == [rgb[::-1] for rgb in STREET_LABELS.palette]
@@ -78,9 +85,76 @@ def test_the_legend_stands_in_the_top_right_corner() -> None:
     black = np.zeros((*LARGE, 3), np.uint8)
     picture = Overlay(labels).draw(black, np.full(LARGE, VOID, np.uint8), "mask")
     rows, columns = np.nonzero(picture.any(axis=2))
-    height, width = legend(labels, LARGE[0]).shape[:2]
+    height, width = panel_of(labels, LARGE).shape[:2]
     assert (rows.min(), columns.max()) == (0, LARGE[1] - 1)
     assert rows.max() < height and columns.min() >= LARGE[1] - width
+
+
+LONG = LabelSet(("road", "a traffic light that is hung across a junction"), ((1, 2, 3), (4, 5, 6)))
+
+
+@pytest.mark.parametrize("labels", [STREET_LABELS, LONG], ids=["street", "long"])
+@pytest.mark.parametrize(
+    "size_hw", [(120, 160), (240, 320), (360, 200), (360, 480), (1080, 300), (1080, 1920)], ids=str
+)
+def test_a_legend_fits_whole_or_stays_away(labels: LabelSet, size_hw: tuple[int, int]) -> None:
+    panel = legend(labels, size_hw)
+    if panel is None:
+        return
+    assert panel.shape[0] <= size_hw[0] and panel.shape[1] <= size_hw[1]
+    ink = (panel != 24).any(axis=2)
+    line = panel.shape[0] // len(labels)
+    assert ink[:, line:].any() and not ink[:, -2:].any()  # no name is cut
+
+
+def test_where_names_cannot_be_read_there_is_no_legend() -> None:
+    assert legend(LONG, (360, 40)) is None
+    assert legend(STREET_LABELS, (119, 160)) is None
+    assert legend(LONG, (360, 300)) is not None
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_without_its_legend_a_view_is_the_picture_alone(view: str) -> None:
+    frame, mask = draw_street(1, size_hw=LARGE)
+    overlay = Overlay(STREET_LABELS)
+    shown = overlay.draw(frame, mask, view)
+    overlay.has_legend = False
+    bare = overlay.draw(frame, mask, view)
+    clear = clear_of_legend(shown)
+    assert np.array_equal(bare[clear], shown[clear])
+    assert not np.array_equal(bare, shown)
+    overlay.has_legend = True
+    assert np.array_equal(overlay.draw(frame, mask, view), shown)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("size_hw", [(1, 1), (63, 97), LARGE], ids=str)
+def test_every_pixel_is_as_plain_numpy_has_it(view: str, size_hw: tuple[int, int]) -> None:
+    generator = np.random.default_rng(5)
+    frame, mask = generator.integers(0, 256, (*size_hw, 3), np.uint8), generator.integers(0, 256, size_hw, np.uint8)
+    picture = Overlay(STREET_LABELS, 0.25, has_legend=False).draw(frame, mask, view)
+    wanted = COLOURS[mask]
+    if view != "mask":
+        wanted = cv2.addWeighted(frame, 0.75, wanted, 0.25, 0)
+    if view == "split":
+        middle = size_hw[1] // 2
+        wanted[:, :middle] = frame[:, :middle]
+        wanted[:, max(0, middle - 1) : middle + 1] = 255
+    assert np.array_equal(picture, wanted)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_picture_is_the_callers_own(view: str) -> None:
+    frame, mask = draw_street(1, size_hw=LARGE)
+    kept = frame.copy(), mask.copy()
+    overlay = Overlay(STREET_LABELS)
+    first = overlay.draw(frame, mask, view)
+    as_it_was = first.copy()
+    second = overlay.draw(np.zeros_like(frame), np.zeros_like(mask), view)
+    assert np.array_equal(first, as_it_was) and not np.shares_memory(first, second)
+    first[:] = 7
+    assert np.array_equal(frame, kept[0]) and np.array_equal(mask, kept[1])
+    assert np.array_equal(overlay.draw(frame, mask, view), as_it_was)
 
 
 @pytest.mark.parametrize("order", [(SMALL, LARGE), (LARGE, SMALL), (LARGE, (480, 640))])
