@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,14 @@ class SettingsFile:
         lines = _lines_of(self.text)
         found = next((lines[key[:depth]] for depth in range(len(key), 0, -1) if key[:depth] in lines), None)
         return f"{self.name}, line {found}" if found else self.name
+
+    @contextmanager
+    def naming(self, *key: str) -> Iterator[None]:
+        """What is refused within is told with its place and its key."""
+        try:
+            yield
+        except UsageError as error:
+            raise UsageError(f"{self.where(*key)}: {'.'.join(key)}: {error}") from None
 
 
 def read_settings(path: Path, kind: str) -> SettingsFile:

@@ -1,0 +1,175 @@
+"""`fcn-edge run --config FILE.toml`: sources, sinks and every option of `run` in a file; the command line overrides it.
+
+model = "/var/lib/fcn-edge/bundle"
+sinks = ["http://127.0.0.1:8080", "/var/lib/fcn-edge/out.mkv"]
+alpha = 0.4
+
+[sources]
+gate = "rtsp://viewer:${GATE_PASSWORD}@192.0.2.7/stream1"
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fcn_edge.errors import UsageError
+from fcn_edge.settings_file import (
+    TEXT,
+    Key,
+    SettingsFile,
+    key_of,
+    read_settings,
+    require_known,
+    require_type,
+    require_value,
+)
+from runtime.placeholders import expand
+from runtime.sources.address import read_address
+
+ONE, SEVERAL, SINKS = "source", "sources", "sinks"
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", re.ASCII)  # of a source: it stands in addresses and in metrics
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a file says, every value of it one that `run` takes."""
+
+    name: str
+    sources: Mapping[str, str] = field(repr=False)  # name -> address, which may hold a password
+    sinks: tuple[str, ...] = field(repr=False)
+    options: Mapping[str, Any] = field(repr=False)  # by the parameters of `run`
+
+    def __str__(self) -> str:
+        names = f" ({', '.join(self.sources)})" if self.sources else ""
+        sinks, options = _counted(len(self.sinks), "sink"), _counted(len(self.options), "option")
+        return f"{self.name}: {_counted(len(self.sources), 'source')}{names}, {sinks}, {options}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'s' * (count > 1)}"
+
+
+def config_option(command: Command) -> Command:
+    """A command with --config, whose value is a RunConfig or None; its options and sinks become the defaults."""
+    return click.option(
+        "--config",
+        metavar="FILE.toml",
+        is_eager=True,
+        callback=_follow,
+        help="What is not given here: model, source or sources, sinks, and options by their names.",
+    )(command)
+
+
+def _follow(ctx: click.Context, param: click.Parameter, path: str | None) -> RunConfig | None:
+    if path is None:
+        return None
+    config = read_run_config(Path(path), options_of(ctx.command))
+    ctx.default_map = {**(ctx.default_map or {}), **config.options, **({SINKS: config.sinks} if config.sinks else {})}
+    return config
+
+
+def options_of(command: click.Command) -> dict[str, click.Option]:
+    """What a file may set beside sources and sinks, by the flags without the dashes."""
+    options = [param for param in command.params if isinstance(param, click.Option) and param.callback is not _follow]
+    return {key_of(option): option for option in options if option.name not in ("check", "help")}
+
+
+def chosen_sources(source: str | None, config: RunConfig | None) -> Mapping[str, str]:
+    """Name -> address: the one of the command line, or those of the file."""
+    if source is not None:
+        return {ONE: source}
+    if config is not None and config.sources:
+        return config.sources
+    where = f"in {config.name}; write source = ..." if config else "on the command line; write fcn-edge run SOURCE ..."
+    raise UsageError(f"wanted a source, found none {where}")
+
+
+def read_run_config(
+    path: Path, options: Mapping[str, click.Option], environment: Mapping[str, str] = os.environ
+) -> RunConfig:
+    """Raises UsageError, which names the file, the line, the key, what was wanted and what was found."""
+    file = read_settings(path, "configuration")
+    require_known(file, [ONE, SEVERAL, SINKS, *options], "run")
+    filled = replace(
+        file, values={key: _filled(file, (key,), value, environment) for key, value in file.values.items()}
+    )
+    for key in filled.values.keys() & options:
+        _require_option(file, filled, key, options[key])
+    return RunConfig(
+        str(path),
+        _sources(filled),
+        _sinks(filled),
+        {str(options[key].name): value for key, value in filled.values.items() if key in options},
+    )
+
+
+def _filled(file: SettingsFile, key: Key, value: Any, environment: Mapping[str, str]) -> Any:
+    """The value with every placeholder in its texts filled."""
+    if isinstance(value, dict):
+        return {name: _filled(file, (*key, name), item, environment) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(file, key, item, environment) for item in value]
+    with file.naming(*key):
+        return expand(value, environment) if isinstance(value, str) else value
+
+
+def _require_option(written: SettingsFile, filled: SettingsFile, key: str, option: click.Option) -> None:
+    """The message shows what is written in the file, never what a placeholder stands for."""
+    try:
+        require_value(filled, key, option)
+    except UsageError:
+        require_value(written, key, option)
+        raise UsageError(
+            f"{written.where(key)}: wanted a value that --{key} takes, found that {written.values[key]!r} stands for "
+            "another; change that"
+        ) from None
+
+
+def _sources(file: SettingsFile) -> dict[str, str]:
+    """name -> address. Without names they are called `source`, or `source-1` and so on."""
+    if ONE in file.values and SEVERAL in file.values:
+        raise UsageError(f"{file.where(ONE)}: wanted source or sources, found both; leave one out")
+    if isinstance(file.values.get(SEVERAL), dict):
+        return {name: _source(file, (SEVERAL, name), address) for name, address in file.values[SEVERAL].items()}
+    if ONE in file.values:
+        return {ONE: _source(file, (ONE,), file.values[ONE])}
+    addresses = _list(file, SEVERAL, "a list or a table")
+    return {f"{ONE}-{number}": _source(file, (SEVERAL,), address) for number, address in enumerate(addresses, 1)}
+
+
+def _source(file: SettingsFile, key: Key, address: Any) -> str:
+    _require_text(file, key, address)
+    with file.naming(*key):
+        if not NAME.fullmatch(key[-1]):
+            raise UsageError(f"wanted a name of up to 32 letters, digits and _.-, found {key[-1]!r}; change it")
+        read_address(address)
+    return str(address)
+
+
+def _sinks(file: SettingsFile) -> tuple[str, ...]:
+    sinks = _list(file, SINKS, "a list")
+    for sink in sinks:
+        _require_text(file, (SINKS,), sink)
+    return tuple(sinks)
+
+
+def _list(file: SettingsFile, key: str, wanted: str) -> list[Any]:
+    value = file.values.get(key, [])
+    require_type(file, (key,), value, ((list,), wanted))
+    return list(value)
+
+
+def _require_text(file: SettingsFile, key: Key, value: Any) -> None:
+    require_type(file, key, value, TEXT)
+    if not value:
+        raise UsageError(f"{file.where(*key)}: wanted a name for {'.'.join(key)}, found an empty text; leave it out")
