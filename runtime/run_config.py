@@ -103,7 +103,7 @@ def read_run_config(
     filled = replace(
         file, values={key: _filled(file, (key,), value, environment) for key, value in file.values.items()}
     )
-    for key in filled.values.keys() & options:
+    for key in filter(options.__contains__, file.values):
         _require_option(file, filled, key, options[key])
     return RunConfig(
         str(path),
