@@ -1,0 +1,24 @@
+"""What goes wrong inside the page's server: told now and then, and never more than that. The stream goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from fcn_edge.progress import say
+
+TOLD_EVERY_S = 60.0
+
+
+class Faults:
+    """Counts our bugs, and tells the first and then one a minute: whoever provokes them shall not fill the log."""
+
+    def __init__(self, tell: Callable[[str], None] = say) -> None:
+        self.count, self._tell = 0, tell
+        self._told_at: float | None = None
+
+    def __call__(self, error: BaseException) -> None:
+        self.count += 1
+        if self._told_at is None or monotonic() - self._told_at >= TOLD_EVERY_S:
+            self._told_at = monotonic()
+            self._tell(f"live page: {type(error).__name__}: {error} (fault {self.count}; the stream goes on)")
