@@ -33,7 +33,7 @@ import numpy as np
 from runtime import ort_session
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
-from runtime.sources.opening import open_source
+from runtime.sources.opening import open_path
 
 def processor_s():
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -43,7 +43,7 @@ bundle, video, precision, spinning, pace_s = sys.argv[1:]
 ort_session.CONFIG["session.intra_op.allow_spinning"] = spinning
 infer_ms = []
 with open_session(Path(bundle), "onnxruntime", precision) as session:
-    segmenter, frames = Segmenter(session), iter(open_source(video))
+    segmenter, frames = Segmenter(session), iter(open_path(Path(video)))
     for frame in itertools.islice(frames, 5):
         segmenter(frame.image)
     began, due = processor_s(), perf_counter()

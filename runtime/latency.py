@@ -56,11 +56,15 @@ def summarise(values_ms: Iterable[float]) -> dict[str, float]:
     return {**figures, "max": float(values.max())}
 
 
-def latency_rows(summary: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+def latency_rows(summary: Mapping[str, Mapping[str, float | None]]) -> list[list[str]]:
     """A table: the header, then a row of milliseconds per stage."""
     columns = ["mean", *(f"p{percentile}" for percentile in PERCENTILES), "max"]
     rows = [
-        [stage, str(int(figures["n"])), *(f"{figures[column]:.2f}" for column in columns)]
+        [stage, str(int(figures["n"])), *(_told(figures[column]) for column in columns)]
         for stage, figures in summary.items()
     ]
     return [["stage", "n", *columns], *rows]
+
+
+def _told(value_ms: float | None) -> str:
+    return "-" if value_ms is None else f"{value_ms:.2f}"

@@ -43,6 +43,7 @@ class Inference:
         self.last_at_s: float | None = None  # monotonic, when a mask was last ready
         self._on_frame, self._on_end, self._guard, self._most_age_ns = on_frame, on_end, guard, int(1e9 * most_age_s)
         self._failures = 0
+        self._lost_before: dict[str, int] = {}
         self._newest: dict[str, Segmented] = {}
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
@@ -103,7 +104,16 @@ class Inference:
         before = {"decode": 1e-6 * (frame.decoded_ns - frame.received_ns)}
         if feed.live:
             before["wait"] = 1e-6 * (taken_ns - frame.decoded_ns)
-        return Segmented(frame, result.mask, {**before, **result.times_ms}, result.model_mask, monotonic_ns())
+        times = {**before, **result.times_ms}
+        lost = self._lost(feed)
+        return Segmented(frame, result.mask, times, result.model_mask, monotonic_ns(), lost)
+
+    def _lost(self, feed: Feed) -> int:
+        """Frames that were not segmented since the last that was."""
+        counts = feed.counts.now()
+        lost = sum(counts.bad.values()) + sum(counts.dropped.values())
+        before, self._lost_before[feed.name] = self._lost_before.get(feed.name, 0), lost
+        return lost - before
 
     def _endure(self, error: Exception) -> None:
         self.failed_at_s, self._failures = monotonic(), self._failures + 1

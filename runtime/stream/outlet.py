@@ -33,11 +33,16 @@ class Outlet:
         open_sink: Callable[[], Sink],
         *,
         live: bool,
+        only: str | None = None,
         on_times: Callable[[Times], None] = lambda times: None,
         on_end: Callable[[], None] = lambda: None,
         open_again_s: float = OPEN_AGAIN_S,
     ) -> None:
-        """Opens the sink, here, so that one that cannot be is refused before the stream begins."""
+        """Opens the sink, here, so that one that cannot be is refused before the stream begins.
+
+        `only`: the name of the one source whose frames it takes.
+        """
+        self.only = only
         self.name, self.live, self.open_again_s = name, live, open_again_s
         self._open, self._on_times, self._on_end = open_sink, on_times, on_end
         self._sink: Sink | None = open_sink()
@@ -61,6 +66,8 @@ class Outlet:
 
     def put(self, segmented: Segmented) -> None:
         """Of a camera: never waits. Of a file: waits until there is room."""
+        if self.only not in (None, segmented.frame.source):
+            return
         with self._changed:
             if self.live and len(self._waiting) >= self._keeps:
                 self._waiting.popleft()

@@ -76,10 +76,15 @@ class Stream:
     def add_source(self, feed: Feed) -> None:
         self.feeds.append(feed)
 
-    def add_sink(self, name: str, open_sink: Callable[[], Sink]) -> None:
-        """Opens it. After the sources: a sink waits for the model, or not, as they are files or cameras."""
+    def add_sink(self, name: str, open_sink: Callable[[], Sink], only: str | None = None) -> None:
+        """Opens it; it gets the frames of all sources, or of one.
+
+        After the sources: the model waits for a sink, or not, as they are files or cameras.
+        """
         live = any(feed.live for feed in self.feeds)
-        self.outlets.append(Outlet(name, open_sink, live=live, on_times=self.measures.add, on_end=self._bell.ring))
+        self.outlets.append(
+            Outlet(name, open_sink, live=live, only=only, on_times=self.measures.add, on_end=self._bell.ring)
+        )
 
     def run(self, interrupt: Interrupt) -> StreamReport:
         """Until the sources end, a window is closed or the user interrupts.

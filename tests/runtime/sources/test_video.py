@@ -17,7 +17,7 @@ import runtime.sources.video
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.errors import SourceError
 from runtime.sources.frame import Frame
-from runtime.sources.opening import open_source
+from runtime.sources.opening import open_path
 from runtime.sources.video import MAX_BAD_IN_A_ROW, VideoSource
 from tests.runtime.sinks.test_recorder import SUFFIXES, levels, record, steps
 
@@ -171,14 +171,14 @@ def words(path: Path) -> None:
 def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, name: str, make) -> None:
     make(tmp_path / name)
     with pytest.raises(SourceError) as refusal:
-        list(open_source(str(tmp_path / name)))
+        list(open_path(tmp_path / name))
     assert str(tmp_path / name) in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 def test_a_name_with_colons_is_a_file_and_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.rename(record(tmp_path / "in.mkv", steps(3)), tmp_path / "drive-12:30:00.mkv")
     monkeypatch.chdir(tmp_path)
-    assert len(list(open_source("drive-12:30:00.mkv"))) == 3
+    assert len(list(open_path(Path("drive-12:30:00.mkv")))) == 3
 
 
 def test_frames_beyond_the_limit_of_pixels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from fcn_edge.interrupt import Interrupt
 from runtime.session import FakeSession
 from runtime.sinks.opening import open_sink
 from runtime.sinks.sink import WindowClosed
-from runtime.sources.opening import open_source
+from runtime.sources.opening import open_path
 from tests.conftest import assert_refused, call_fcn_edge
 from tests.runtime.sinks.test_recorder import left_in, levels, record, steps, watch
 from tests.runtime.sources.test_video import damage
@@ -82,7 +82,7 @@ def video(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("make", "counts"), [(folder, (5, 4, 1)), (video, (60, 57, 3))])
 def test_received_is_segmented_and_bad(tmp_path: Path, make: Callable[[Path], Path], counts: tuple[int, ...]) -> None:
-    source = open_source(str(make(tmp_path)))
+    source = open_path(make(tmp_path))
     report = run_stream(source, fake(), [])
     source.close()
     assert (report.received, report.segmented, report.bad) == counts
@@ -132,7 +132,7 @@ def test_a_gpu_that_fails_asks_for_a_restart_by_its_code_and_leaves_what_was_rec
         return blue(frame)
 
     session = FakeSession(failing, STREET_LABELS, (24, 32))
-    monkeypatch.setattr("runtime.cli.open_session", lambda *_, **__: session)
+    monkeypatch.setattr("runtime.run.open_session", lambda *_, **__: session)
     for index in range(5):
         assert cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((24, 32, 3), np.uint8))
     (tmp_path / "out").mkdir()

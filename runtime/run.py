@@ -1,0 +1,195 @@
+"""A run, put together: sources, a model, sinks, and what looks after them. (`cli` reads the options.)"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any, NoReturn
+
+from fcn_edge.errors import UsageError
+from fcn_edge.images import IMAGE_SUFFIXES
+from fcn_edge.interrupt import Interrupt
+from fcn_edge.progress import progress, say
+from runtime.segmenter import Segmenter
+from runtime.session import open_session
+from runtime.session_protocol import Session
+from runtime.sinks.opening import open_sink
+from runtime.sinks.sink import SinkContext
+from runtime.sources.address import redact
+from runtime.sources.frame import FrameSource
+from runtime.sources.naming import NamedSource
+from runtime.sources.opening import open_path
+from runtime.stream.counts import FrameCounts
+from runtime.stream.feed import FileFeed
+from runtime.stream.report import StreamReport
+from runtime.stream.service import Service
+from runtime.stream.status import Status
+from runtime.stream.stream import Stream, StreamOptions
+from runtime.stream.watchdog import Heartbeat, Watchdog
+
+SOURCE = "{source}"  # in a sink's name: a sink for each source, by its name
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What `fcn-edge run` was asked for."""
+
+    sources: Sequence[NamedSource]
+    sinks: Sequence[str]
+    model: Path
+    context: Callable[..., SinkContext]  # what sinks draw with, once classes, rate and stream are there to be given
+    serving: Mapping[str, Any] = field(default_factory=dict)  # what `open_session` takes beside the model
+    most_fps: float | None = None
+    retry: bool = True  # of cameras that are lost or not there yet
+    limits: Any = None
+
+    @property
+    def is_live(self) -> bool:
+        return any(source.address.is_live for source in self.sources)
+
+
+def run(options: RunOptions, tell: Callable[[StreamReport, bool], None]) -> None:
+    """Segment every source into every sink, until they end or the user does; `tell` gets the report and whether it was
+    the user."""
+    require_possible(options)
+    interrupt = Interrupt("frame")
+    with ExitStack() as stack:
+        stack.enter_context(interrupt.listening())
+        files = {one.name: open_path(Path(one.address.target)) for one in options.sources if not one.address.is_live}
+        session = stack.enter_context(open_session(options.model, **options.serving))
+        say(f"model {options.model}: {session.facts.precision} on {session.device}")
+        stream = Stream(Segmenter(session), _looked_after(options, session, files, stack))
+        _add_sources(stream, options, files)
+        _add_sinks(stream, options, files, session)
+        report = stream.run(interrupt)
+        tell(report, interrupt.wished)
+        if report.abandoned:
+            _leave(report.abandoned)
+
+
+def require_possible(options: RunOptions) -> None:
+    """What names alone tell: cameras and files do not mix, no sink overwrites a source, no two write one file."""
+    if len({one.address.is_live for one in options.sources}) > 1:
+        raise UsageError(
+            "wanted cameras or files, found both: files are read whole, cameras as they come; run them apart"
+        )
+    paths = [Path(sink.removeprefix("json:")).resolve() for sink in options.sinks]
+    twice = next((sink for sink, path in zip(options.sinks, paths, strict=True) if paths.count(path) > 1), None)
+    if twice:
+        raise UsageError(f"wanted every sink once, found {twice} twice; leave one out")
+    for source in options.sources:
+        if not source.address.is_live:
+            _require_beside(Path(source.address.target), dict(zip(paths, options.sinks, strict=True)))
+
+
+def _require_beside(source: Path, taken: Mapping[Path, str]) -> None:
+    folders = {path.parent: sink for path, sink in taken.items() if path.suffix.lower() in IMAGE_SUFFIXES}
+    given = source.resolve()
+    clash = taken.get(given) or (folders.get(given) if given.is_dir() else None)
+    if clash:
+        raise UsageError(f"wanted sinks beside the source {source}, found {clash} in its place; write elsewhere")
+
+
+def _looked_after(
+    options: RunOptions, session: Session, files: Mapping[str, FrameSource], stack: ExitStack
+) -> StreamOptions:
+    """Who looks at the stream once a second, or at every frame."""
+    heartbeat = Heartbeat("the model")
+    watchdog = Watchdog(heartbeat)
+    looked_after = StreamOptions(
+        most_fps=options.most_fps,
+        guard=heartbeat,
+        ticks=[lambda status: watchdog.check()],
+        model=_model_told(options.model, session),
+    )
+    if not options.is_live:
+        return replace(looked_after, on_frame=_counted(files, stack))
+    from runtime.machine_state import MachineState
+    from runtime.stream.log_lines import LogLines
+
+    machine, service, lines = MachineState(), Service.from_environment(), LogLines()
+    service.ready()
+    stack.callback(service.stopping)
+
+    def tick(status: Status) -> None:
+        lines.tell(status)
+        service.tick(lines.summary(status))
+
+    return replace(looked_after, machine=machine.now, machine_reason=machine.reason, ticks=[*looked_after.ticks, tick])
+
+
+def _counted(files: Mapping[str, FrameSource], stack: ExitStack) -> Callable[[], None]:
+    """A step of progress per frame, with the frames per second so far."""
+    counts = [source.count for source in files.values()]
+    total = None if None in counts else sum(filter(None, counts))
+    step = stack.enter_context(progress("segmenting", total))
+    started, done = monotonic(), 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        step(f"{done / (monotonic() - started):.1f} fps")
+
+    return count
+
+
+def _model_told(model: Path, session: Session) -> dict[str, Any]:
+    labels = session.facts.labels
+    return {
+        "name": model.name,
+        "precision": session.facts.precision,
+        "device": session.device,
+        "size_hw": list(session.facts.size_hw),
+        "labels": labels.to_json(),
+    }
+
+
+def _add_sources(stream: Stream, options: RunOptions, files: Mapping[str, FrameSource]) -> None:
+    for source in options.sources:
+        if source.name in files:
+            stream.add_source(FileFeed(source.name, files[source.name], stream.arrived))
+        else:
+            from runtime.capture.camera import Camera
+
+            counts = FrameCounts()
+            camera = Camera(
+                source.name, source.address, counts, stream.arrived, limits=options.limits, retry=options.retry
+            )
+            stream.add_source(camera)
+
+
+def _add_sinks(stream: Stream, options: RunOptions, files: Mapping[str, FrameSource], session: Session) -> None:
+    context = partial(
+        options.context,
+        labels=session.facts.labels,
+        live=options.is_live,
+        status=stream.status,
+        on_wire=stream.measures.on_wire,
+    )
+    for sink in options.sinks or _default_sinks(options):
+        for source in options.sources if SOURCE in sink else options.sources[:1]:
+            name = sink.replace(SOURCE, source.name)
+            rate = files[source.name].rate if source.name in files else None
+            only = source.name if SOURCE in sink else None
+            stream.add_sink(redact(name), partial(open_sink, name, context(rate=rate)), only)
+
+
+def _default_sinks(options: RunOptions) -> Sequence[str]:
+    """Files are run to measure; a camera's masks are to be seen: here on the screen, or on the live page."""
+    if not options.is_live:
+        return ["null:"]
+    has_display = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return ["display://"] if has_display else ["http://127.0.0.1:8080"]
+
+
+def _leave(abandoned: Sequence[str]) -> NoReturn:
+    """Without those who do not end: waiting for them, or closing what they use, would never end or crash."""
+    say(f"left behind what did not stop in time: {', '.join(abandoned)}")
+    sys.stdout.flush()
+    os._exit(0)
