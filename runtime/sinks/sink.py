@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fcn_edge.labels import LabelSet
 from runtime.overlay import Overlay
+from runtime.sinks.recording import RecordingOptions
 from runtime.sources.frame import Frame
 from runtime.stream.status import Status
 
@@ -30,6 +31,7 @@ class Segmented:
     times_ms: Times
     model_mask: NDArray[np.uint8] | None = None  # (h, w) as the model gave it
     masked_ns: int = 0  # monotonic: when the mask was ready
+    dropped_before: int = 0  # frames of its source that came since the one segmented before, and were not
 
     @cached_property
     def pixels(self) -> NDArray[np.int64]:
@@ -87,6 +89,7 @@ class SinkContext:
     rate: Fraction | None
     live: bool = False  # frames come when they come, for months: what is written must be whole at every moment
     status: Callable[[], Status] | None = None  # of the stream, for whoever shows it
+    recording: RecordingOptions = RecordingOptions()
     on_wire: Callable[[float], None] = lambda age_ms: None  # told how old a frame was when a viewer had been sent it
 
     def overlay(self) -> Overlay:

@@ -219,10 +219,11 @@ def test_ctrl_c_ends_with_a_readable_video(
     tmp_path: Path, long_video: Path, tiny_bundle: Path, number: signal.Signals, name: str
 ) -> None:
     with running(long_video, tmp_path / name, "json:-", "--model", tiny_bundle) as process:
-        assert process.stdout
+        assert process.stdout and process.stderr
         first = process.stdout.readline()
         process.send_signal(number)
-        rest, told = process.communicate(timeout=30)
+        rest, told = process.stdout.read(), process.stderr.read()  # communicate() would miss what readline() read ahead
+        process.wait(timeout=30)
     lines = [json.loads(line) for line in (first + rest).splitlines()]
     assert process.returncode == 0, told
     assert "Traceback" not in told and "stopping after this frame" in told
