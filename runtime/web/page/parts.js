@@ -1,0 +1,71 @@
+// The parts of the stream: sources and their counters, sinks and what they have to tell, the model, the machine.
+
+import { byId, fillFacts, keyed, make, row, show, write } from "./dom.js";
+import { countText, durationText, factTexts, rateText, reasonText, sizeText } from "./words.js";
+
+const sumOf = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
+
+export function tellParts(status) {
+  tellSources(status.sources);
+  tellSinks(status.sinks);
+  tellFacts("model", modelFacts(status));
+  tellFacts("machine", Object.entries(status.machine).map(([name, value]) => factTexts(name, value)));
+  byId("machine").dataset.throttled = isThrottled(status.machine.throttle);
+}
+
+function tellSources(sources) {
+  const nodes = keyed(byId("source-rows"), sources.map(({ name }) => name), () => row(7));
+  sources.forEach((source, at) => {
+    const { counts } = source;
+    const cells = [
+      source.name,
+      source.state,
+      rateText(source.rate),
+      countText(counts.received),
+      countText(counts.segmented),
+      countText(sumOf(counts.dropped)),
+      countText(sumOf(counts.bad)),
+    ];
+    cells.forEach((text, cell) => write(nodes[at].children[cell], text));
+    nodes[at].children[1].dataset.state = source.state;
+    nodes[at].title =
+      `${source.uri} · ${sizeText(source.size_hw)} · ${source.state} for ${durationText(source.since_s)} · ` +
+      `${countText(counts.in_flight)} in flight · reached ${countText(source.connects)} times`;
+  });
+}
+
+function tellSinks(sinks) {
+  show(byId("sinks"), sinks.length > 0);
+  const nodes = keyed(byId("sink-list"), sinks.map(({ name }, at) => `${at} ${name}`), sinkNode);
+  sinks.forEach((sink, at) => {
+    const [head, reason, counts, facts] = nodes[at].children;
+    write(head.children[0], sink.name);
+    write(head.children[1], sink.state);
+    head.children[1].dataset.state = sink.state;
+    write(reason, reasonText(sink.reason));
+    show(reason, Boolean(sink.reason));
+    const waiting = sink.waiting ? ` · ${countText(sink.waiting)} waiting` : "";
+    write(counts, `${countText(sink.written)} written · ${countText(sink.dropped)} dropped${waiting}`);
+    fillFacts(facts, Object.entries(sink.facts).map(([name, value]) => factTexts(name, value)));
+  });
+}
+
+function sinkNode() {
+  const head = make("p", { class: "sink-head" }, make("b"), make("span", { class: "pill" }));
+  return make("li", {}, head, make("p", { class: "cure", hidden: "" }), make("p", { class: "muted" }), make("dl"));
+}
+
+function modelFacts({ model, uptime_s }) {
+  const facts = Object.entries(model).filter(([name, value]) => name !== "labels" && value !== null);
+  return [...facts.map(([name, value]) => factTexts(name, value)), ["running for", durationText(uptime_s)]];
+}
+
+function tellFacts(id, facts) {
+  show(byId(id), facts.length > 0);
+  fillFacts(byId(`${id}-facts`), facts);
+}
+
+function isThrottled(throttle) {
+  const words = Array.isArray(throttle) ? throttle : Object.entries(throttle ?? {}).flatMap(([word, on]) => (on ? [word] : []));
+  return words.some((word) => word !== "idle");
+}

@@ -1,0 +1,8 @@
+// The theme that was chosen here before, set before anything is painted. Not a module: modules run after the first paint.
+"use strict";
+try {
+  const chosen = localStorage.getItem("fcn-edge.theme");
+  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+} catch {
+  // storage is forbidden here: the system's theme it is
+}

@@ -1,0 +1,99 @@
+// One source on the page: its picture, its name and figures, and what is wrong with it.
+
+import { divider } from "./divider.js";
+import { make, show, write } from "./dom.js";
+import { Picture } from "./picture.js";
+import { durationText, msText, rateText, reasonText, sentence } from "./words.js";
+
+const PATIENCE_S = 5; // without a picture, though the source is said to be well
+
+export class Tile {
+  #shown = 0; // frames since `#countedAt`
+  #countedAt = performance.now();
+  #rate = null;
+  #shownAt = null; // performance.now() of the last
+  #age = null;
+  #broken = false;
+
+  constructor(name, number, onShown) {
+    this.name = name;
+    this.camera = make("canvas", { id: `camera-${number}`, class: "camera", width: "16", height: "9" });
+    this.mask = make("canvas", { id: `mask-${number}`, class: "mask", width: "16", height: "9" });
+    this.banner = make("p", { class: "banner", hidden: "" });
+    this.paused = make("p", { class: "paused", hidden: "" }, "Paused");
+    this.state = make("span", { class: "pill" });
+    this.figures = make("span", { class: "figures" });
+    this.picture = new Picture(this.camera, this.mask, (header) => this.#drawn(header, onShown), () => this.#failed());
+    const frame = make("div", { class: "frame", role: "img", "aria-label": `Live picture of ${name}` });
+    frame.append(this.camera, this.mask);
+    this.frame = make("div", { class: "screen" }, frame);
+    this.frame.append(divider(frame), this.banner, this.paused);
+    const caption = make("figcaption", {}, make("b", { class: "name" }, name), this.state, this.figures);
+    this.node = make("figure", { class: "tile" }, this.frame, caption);
+  }
+
+  #drawn(header, onShown) {
+    const [height, width] = header.size_hw;
+    this.frame.style.setProperty("--ratio", (width / height).toFixed(5));
+    this.#shown += 1;
+    this.#shownAt = performance.now();
+    this.#age = header.age_ms;
+    this.#broken = false;
+    onShown({ ...header, canvas: this.camera.id, maskCanvas: this.mask.id, shownAt: performance.timeOrigin + this.#shownAt });
+  }
+
+  #failed() {
+    this.#broken = true;
+  }
+
+  /** Once a second: `source` is its status or undefined, `link` its connection. */
+  tell(source, status, link, isPaused) {
+    const problem = this.#problem(source, status, link, isPaused);
+    write(this.banner, problem);
+    show(this.banner, problem !== "");
+    show(this.paused, isPaused);
+    this.node.dataset.lost = problem !== "" && source?.state !== "ENDED";
+    this.node.dataset.empty = this.#shownAt === null;
+    const state = link.isOpen ? (source?.state ?? "") : "";
+    write(this.state, state === "STREAMING" ? "" : state);
+    this.state.dataset.state = state;
+    this.#count();
+    const isLive = this.#shownAt !== null && !problem;
+    write(this.figures, isLive ? `${rateText(this.#rate)} fps shown · ${msText(this.#age)} ms` : "");
+  }
+
+  #count() {
+    const seconds = (performance.now() - this.#countedAt) / 1000;
+    if (seconds < 0.9) return;
+    this.#rate = this.#shown / seconds;
+    this.#shown = 0;
+    this.#countedAt = performance.now();
+  }
+
+  #problem(source, status, link, isPaused) {
+    if (!link.isOpen) return this.#shownAt === null ? "" : "The picture has stopped: no connection to the server.";
+    if (!source) return status ? "This source is no longer in the stream." : "";
+    const reason = reasonText(source.reason);
+    const silent = durationText(this.#silentS(source, status));
+    switch (source.state) {
+      case "ENDED":
+        return source.reason ? `Ended. ${reason}` : "Ended: everything was shown.";
+      case "CONNECTING":
+        if (this.#shownAt === null && !source.reason) return `Connecting to ${source.uri} …`;
+      // falls through: it was there before, or something is known to be wrong
+      case "STALLED":
+      case "BACKOFF":
+        return reason ? `No signal for ${silent}: ${reason}` : `No signal for ${silent}.`;
+    }
+    if (this.#broken) return "This browser cannot show the pictures that come. Try another one.";
+    if (isPaused || this.#silentS(source, status) < Math.max(PATIENCE_S, 3 / (source.rate || 1))) return "";
+    return `No picture for ${silent}. ${reasonText(status.reasons[0]) || sentence("the camera sends; its frames are not segmented")}`;
+  }
+
+  /** How long no picture came, at least: the larger of what this page and what the stream knows. */
+  #silentS(source, status) {
+    const seen = this.#shownAt === null ? 0 : (performance.now() - this.#shownAt) / 1000;
+    const stalled = source.state === "STREAMING" ? 0 : source.since_s;
+    return Math.max(seen, stalled, status.last_frame_s ?? 0);
+  }
+}
