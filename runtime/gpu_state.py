@@ -6,7 +6,7 @@ On a desktop the driver's NVML tells, through ctypes; on a Jetson its files do (
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -61,24 +61,37 @@ def _jetson_state(jetson: Jetson) -> dict[str, Any]:
 
 
 def _nvml_state() -> dict[str, Any]:
+    with nvml_gpu() as look:
+        return look()
+
+
+@contextmanager
+def nvml_gpu() -> Iterator[Callable[[], dict[str, Any]]]:
+    """What looks at the GPU each time that it is called, as `gpu_state` does but by NVML alone: {} without it.
+
+    Opening takes long, a look does not. What the driver does not tell is None.
+    """
     with _nvml() as nvml:
         device = _device(nvml) if nvml else None
-        if not nvml or not device:
-            return {}
-        return {
-            "name": _text(nvml, "nvmlDeviceGetName", device),
-            "driver": _text(nvml, "nvmlSystemGetDriverVersion"),
-            "gpu_clock_mhz": _number(nvml, "nvmlDeviceGetClockInfo", device, SM_CLOCK),
-            "gpu_clock_max_mhz": _number(nvml, "nvmlDeviceGetMaxClockInfo", device, SM_CLOCK),
-            "memory_clock_mhz": _number(nvml, "nvmlDeviceGetClockInfo", device, MEMORY_CLOCK),
-            "memory_clock_max_mhz": _number(nvml, "nvmlDeviceGetMaxClockInfo", device, MEMORY_CLOCK),
-            "temperature_c": _number(nvml, "nvmlDeviceGetTemperature", device, GPU_SENSOR),
-            "power_w": _watts(nvml, "nvmlDeviceGetPowerUsage", device),
-            "power_limit_w": _watts(nvml, "nvmlDeviceGetEnforcedPowerLimit", device),
-            "throttle": _throttle(nvml, device),
-            "persistence_mode": _switch(nvml, "nvmlDeviceGetPersistenceMode", device),
-            "mig_mode": _mig_mode(nvml, device),
-        }
+        yield lambda: _look(nvml, device) if nvml and device else {}
+
+
+def _look(nvml: ctypes.CDLL, device: ctypes.c_void_p) -> dict[str, Any]:
+    return {
+        "name": _text(nvml, "nvmlDeviceGetName", device),
+        "driver": _text(nvml, "nvmlSystemGetDriverVersion"),
+        "gpu_clock_mhz": _number(nvml, "nvmlDeviceGetClockInfo", device, SM_CLOCK),
+        "gpu_clock_max_mhz": _number(nvml, "nvmlDeviceGetMaxClockInfo", device, SM_CLOCK),
+        "memory_clock_mhz": _number(nvml, "nvmlDeviceGetClockInfo", device, MEMORY_CLOCK),
+        "memory_clock_max_mhz": _number(nvml, "nvmlDeviceGetMaxClockInfo", device, MEMORY_CLOCK),
+        "gpu_busy": _busy(nvml, device),
+        "temperature_c": _number(nvml, "nvmlDeviceGetTemperature", device, GPU_SENSOR),
+        "power_w": _watts(nvml, "nvmlDeviceGetPowerUsage", device),
+        "power_limit_w": _watts(nvml, "nvmlDeviceGetEnforcedPowerLimit", device),
+        "throttle": _throttle(nvml, device),
+        "persistence_mode": _switch(nvml, "nvmlDeviceGetPersistenceMode", device),
+        "mig_mode": _mig_mode(nvml, device),
+    }
 
 
 @contextmanager
@@ -132,6 +145,12 @@ def _watts(nvml: ctypes.CDLL, name: str, *arguments: object) -> float | None:
 def _switch(nvml: ctypes.CDLL, name: str, *arguments: object) -> bool | None:
     value = _number(nvml, name, *arguments)
     return None if value is None else bool(value)
+
+
+def _busy(nvml: ctypes.CDLL, device: ctypes.c_void_p) -> float | None:
+    """The share of the last moment in which it ran anything: nvmlUtilization_t, percents of GPU and memory."""
+    percents = (ctypes.c_uint * 2)()
+    return percents[0] / 100 if _answers(nvml, "nvmlDeviceGetUtilizationRates", device, percents) else None
 
 
 def _mig_mode(nvml: ctypes.CDLL, device: ctypes.c_void_p) -> bool | None:

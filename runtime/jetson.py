@@ -83,6 +83,7 @@ class GpuClock:
     mhz: int
     min_mhz: int | None
     max_mhz: int | None
+    busy: float | None = None  # share of the time, lately
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,9 @@ def gpu_clock(root: Path) -> GpuClock | None:
     for folder in (folder for pattern in GPU_CLOCKS for folder in paths_of(root, pattern)):
         now, least, most = (number_of(folder / f"{name}_freq") for name in ("cur", "min", "max"))
         if now is not None:
-            return GpuClock(round(now / 1e6), _mhz(least), _mhz(most))
+            per_mille = number_of(folder / "device/load")
+            busy = None if per_mille is None else per_mille / 1000
+            return GpuClock(round(now / 1e6), _mhz(least), _mhz(most), busy)
     return None
 
 

@@ -79,11 +79,16 @@ def _processor(cpu: dict[str, str]) -> str:
 
 def _memory_bytes(root: Path) -> int | None:
     """The machine's, or less where a container may take less."""
-    lines = (text_of(root / "proc/meminfo") or "").splitlines()
-    total_kb = next((line.split()[1] for line in lines if line.startswith("MemTotal:") and line.endswith("kB")), "")
     limits = [
-        int(total_kb) * 1024 if total_kb.isdecimal() else None,
+        meminfo_bytes(root, "MemTotal"),
         number_of(root / "sys/fs/cgroup/memory.max"),
         number_of(root / "sys/fs/cgroup/memory/memory.limit_in_bytes"),
     ]
     return min((limit for limit in limits if limit), default=None)
+
+
+def meminfo_bytes(root: Path, name: str) -> int | None:
+    """A line of /proc/meminfo, `MemAvailable` for instance."""
+    lines = (text_of(root / "proc/meminfo") or "").splitlines()
+    kb = next((line.split()[1] for line in lines if line.startswith(f"{name}:") and line.endswith("kB")), "")
+    return int(kb) * 1024 if kb.isdecimal() else None
