@@ -2,7 +2,8 @@
 
 FCN_EDGE_DATA=PATH .venv/bin/python benchmarks/smoothing.py BUNDLE [--picture OUT.png]
 
-Every frame of that video (its camera drives) has its truth. Besides what is built in (`still`: a new class waits for
+Every frame of that video (its camera drives) has its truth. Edges are neighbours of different classes: more of them
+than without smoothing means ragged masks. Besides what is built in (`still`: a new class waits for
 masks that agree only where the picture stands still) two plainer ways are measured: `everywhere`, which waits wherever
 the class changes, and `majority` of the last masks. A second video, of a camera that hangs still, has no truth.
 """
@@ -55,8 +56,8 @@ def main(bundle: Path, picture: Path | None) -> None:
         frames, raw = _masks(session, data / "video" / "camvid_val_0016E5.mp4")
         still_frames, still_raw = _masks(session, data / "video" / "car-detection.mp4")
         told = _facts(session, truth)
-    print("| | flicker % | where truth stays | fixed camera | mean IoU | delay, frames | ms |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print("| | flicker % | where truth stays | fixed camera | mean IoU | edges % | delay, frames | ms |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name, make in _ways().items():
         masks, ms = _smoothed(make(), raw, frames)
         row = _figures(masks, truth, labels) | {"fixed_camera": _flicker(_smoothed(make(), still_raw, still_frames)[0])}
@@ -139,7 +140,7 @@ def _smoothed(smooth: Smooth, raw: Masks, frames: Sequence[NDArray[np.uint8]]) -
 
 
 def _figures(masks: Masks, truth: Masks, labels: LabelSet) -> dict[str, float]:
-    """Percent: pixels that change from a mask to the next, of those whose truth stays, and the mean IoU."""
+    """Percent: pixels that change from a mask to the next, of those whose truth stays, mean IoU, edges."""
     matrix = ConfusionMatrix(labels.names)
     for real, mask in zip(truth, masks, strict=True):
         matrix.update(real, mask)
@@ -148,6 +149,7 @@ def _figures(masks: Masks, truth: Masks, labels: LabelSet) -> dict[str, float]:
         "flicker": _flicker(masks),
         "flicker_where_truth_stays": 100 * float((masks[1:] != masks[:-1])[stays].mean()),
         "mean_iou": 100 * matrix.scores().mean_iou,
+        "edges": 100 * float((masks[:, 1:] != masks[:, :-1]).mean() + (masks[..., 1:] != masks[..., :-1]).mean()),
     }
 
 
@@ -172,11 +174,8 @@ def _delay(masks: Masks, raw: Masks, truth: Masks) -> float:
 
 
 def _line(name: str, row: dict[str, float]) -> str:
-    percents = " | ".join(
-        f"{row[key]:.2f}"
-        for key in ("flicker", "flicker_where_truth_stays", "fixed_camera", "mean_iou", "delay_frames")
-    )
-    return f"| {name} | {percents} | {row['ms']:.2f} |"
+    keys = ("flicker", "flicker_where_truth_stays", "fixed_camera", "mean_iou", "edges", "delay_frames", "ms")
+    return f"| {name} | {' | '.join(f'{row[key]:.2f}' for key in keys)} |"
 
 
 def _picture(frames: Sequence[NDArray[np.uint8]], raw: Masks, masks: Masks, labels: LabelSet) -> NDArray[np.uint8]:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 MOST_GAP_S = 1.0  # masks further apart tell nothing of each other
 
-# Grey levels between two pictures, each averaged over SPREAD x SPREAD pixels, from which a pixel has changed: above the
-# noise of a sensor and a codec, below most edges that move (benchmarks/smoothing.py).
+# A pixel's picture has changed where the grey levels around it did by more than CHANGED on average: more than the noise
+# of a sensor or a codec, less than what an edge that moves does. Without so wide a neighbourhood (in pixels of the
+# model's size) what moves is followed in specks. Chosen by benchmarks/smoothing.py.
 CHANGED = 8
-SPREAD = 5
+AROUND = (15, 15)
+DENOISED = (3, 3)  # of each picture: or a dark camera's noise, pixel by pixel, would pass for change
 
 
 class Smoothing:
@@ -52,12 +54,12 @@ class _Past:
 
     def __init__(self, mask: NDArray[np.uint8], frame: NDArray[np.uint8]) -> None:
         self.mask = self.shown = mask
-        self._grey = _averaged(frame)
+        self._grey = _denoised(frame)
         self._repeats = np.zeros(mask.shape, np.uint8)  # of a pixel's class, in a row, up to 255
 
     def go_on(self, mask: NDArray[np.uint8], frame: NDArray[np.uint8], agreeing: int) -> None:
-        grey = _averaged(frame)
-        changed = cv2.absdiff(grey, self._grey) > CHANGED
+        grey = _denoised(frame)
+        changed = cv2.blur(cv2.absdiff(grey, self._grey), AROUND) > CHANGED
         same = cv2.compare(mask, self.mask, cv2.CMP_EQ)  # 255 or 0
         repeats = np.asarray((np.minimum(self._repeats, 254) + 1) & same, np.uint8)
         shown = self.shown.copy()  # for sinks still hold the one before
@@ -65,5 +67,5 @@ class _Past:
         self.mask, self.shown, self._grey, self._repeats = mask, shown, grey, repeats
 
 
-def _averaged(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.blur(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), (SPREAD, SPREAD)), np.uint8)
+def _denoised(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.blur(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), DENOISED), np.uint8)

@@ -54,13 +54,13 @@ def test_a_class_that_stood_for_longer_than_a_byte_counts_still_stands() -> None
 
 
 def test_where_the_picture_changes_a_new_class_is_shown_at_once() -> None:
-    smoothing = Smoothing(5)
-    smoothing(of(0), STILL)
-    moved = STILL.copy()
-    moved[:, 20:] = 200
-    mask = smoothing(of(1), moved)
-    assert (mask[:, 23:] == 1).all()
-    assert (mask[:, :17] == 0).all()
+    smoothing, picture = Smoothing(5), np.full((64, 96, 3), 90, np.uint8)
+    smoothing(of(0, (64, 96)), picture)
+    moved = picture.copy()
+    moved[:, 48:] = 200
+    mask = smoothing(of(1, (64, 96)), moved)
+    assert (mask[:, 48:] == 1).all()
+    assert (mask[:, :38] == 0).all()
 
 
 @pytest.mark.parametrize(("levels", "wanted"), [(CHANGED, 0), (CHANGED + 1, 1)])
