@@ -34,7 +34,7 @@ class Watched:
 
 def beaten(times: int = 1, **limits: float) -> Heartbeat:
     """One past its warm-up, whose beats took no time."""
-    heartbeat = Heartbeat("infer", warm_up_beats=1, **limits)  # type: ignore[arg-type]
+    heartbeat = Heartbeat("infer", warm_up_beats=1, **limits)  # type: ignore[arg-type, unused-ignore]
     for _ in range(times):
         with heartbeat():
             pass
