@@ -1,6 +1,6 @@
 """What smoothing masks in time brings and costs: flicker, mean IoU, delay and milliseconds, on CamVid's video of val.
 
-FCN_EDGE_DATA=PATH .venv/bin/python benchmarks/smoothing.py BUNDLE [--picture OUT.png]
+.venv/bin/python benchmarks/smoothing.py BUNDLE --data FOLDER [--picture OUT.png]
 
 Every frame of that video (its camera drives) has its truth. Edges are neighbours of different classes: more of them
 than without smoothing means ragged masks. Besides what is built in (`still`: a new class waits for
@@ -10,7 +10,6 @@ the class changes, and `majority` of the last masks. A second video, of a camera
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from datetime import date
 from itertools import pairwise
@@ -47,10 +46,10 @@ Smooth = Callable[[Mask, NDArray[np.uint8]], Mask]
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True))
+@click.option("--data", type=click.Path(path_type=Path, exists=True), envvar="FCN_EDGE_DATA", required=True)
 @click.option("--picture", type=click.Path(path_type=Path), help="What changes from one mask to the next, as a PNG.")
-def main(bundle: Path, picture: Path | None) -> None:
+def main(bundle: Path, data: Path, picture: Path | None) -> None:
     """Print a table and keep it as JSON."""
-    data = Path(os.environ["FCN_EDGE_DATA"])
     truth, labels = _truth(data)
     with open_session(bundle) as session:
         frames, raw = _masks(session, data / "video" / "camvid_val_0016E5.mp4")
