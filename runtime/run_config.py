@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,8 +32,10 @@ from fcn_edge.settings_file import (
 )
 from runtime.placeholders import expand
 from runtime.sources.address import read_address
+from runtime.sources.naming import NamedSource, name_sources
 
 ONE, SEVERAL, SINKS = "source", "sources", "sinks"
+NOT_HERE = ("config", "check", "also")  # options of `run` that a file has no use for, or another word
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", re.ASCII)  # of a source: it stands in addresses and in metrics
 
@@ -45,12 +47,12 @@ class RunConfig:
     """What a file says, every value of it one that `run` takes."""
 
     name: str
-    sources: Mapping[str, str] = field(repr=False)  # name -> address, which may hold a password
+    sources: Sequence[NamedSource]
     sinks: tuple[str, ...] = field(repr=False)
     options: Mapping[str, Any] = field(repr=False)  # by the parameters of `run`
 
     def __str__(self) -> str:
-        names = f" ({', '.join(self.sources)})" if self.sources else ""
+        names = f" ({', '.join(source.name for source in self.sources)})" if self.sources else ""
         sinks, options = _counted(len(self.sinks), "sink"), _counted(len(self.options), "option")
         return f"{self.name}: {_counted(len(self.sources), 'source')}{names}, {sinks}, {options}"
 
@@ -80,14 +82,14 @@ def _follow(ctx: click.Context, param: click.Parameter, path: str | None) -> Run
 
 def options_of(command: click.Command) -> dict[str, click.Option]:
     """What a file may set beside sources and sinks, by the flags without the dashes."""
-    options = [param for param in command.params if isinstance(param, click.Option) and param.callback is not _follow]
-    return {key_of(option): option for option in options if option.name not in ("check", "help")}
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    return {key_of(option): option for option in options if option.name not in NOT_HERE}
 
 
-def chosen_sources(source: str | None, config: RunConfig | None) -> Mapping[str, str]:
-    """Name -> address: the one of the command line, or those of the file."""
-    if source is not None:
-        return {ONE: source}
+def chosen_sources(given: Sequence[str | None], config: RunConfig | None) -> Sequence[NamedSource]:
+    """Those of the command line, or else those of the file; raises UsageError where there are none."""
+    if uris := [uri for uri in given if uri is not None]:
+        return name_sources(uris)
     if config is not None and config.sources:
         return config.sources
     where = f"in {config.name}; write source = ..." if config else "on the command line; write fcn-edge run SOURCE ..."
@@ -135,25 +137,26 @@ def _require_option(written: SettingsFile, filled: SettingsFile, key: str, optio
         ) from None
 
 
-def _sources(file: SettingsFile) -> dict[str, str]:
-    """name -> address. Without names they are called `source`, or `source-1` and so on."""
+def _sources(file: SettingsFile) -> Sequence[NamedSource]:
+    """Without a name of its own a source is called as on the command line."""
     if ONE in file.values and SEVERAL in file.values:
         raise UsageError(f"{file.where(ONE)}: wanted source or sources, found both; leave one out")
-    if isinstance(file.values.get(SEVERAL), dict):
-        return {name: _source(file, (SEVERAL, name), address) for name, address in file.values[SEVERAL].items()}
-    if ONE in file.values:
-        return {ONE: _source(file, (ONE,), file.values[ONE])}
-    addresses = _list(file, SEVERAL, "a list or a table")
-    return {f"{ONE}-{number}": _source(file, (SEVERAL,), address) for number, address in enumerate(addresses, 1)}
+    if isinstance(table := file.values.get(SEVERAL), dict):
+        return [_named_source(file, name, address) for name, address in table.items()]
+    key = ONE if ONE in file.values else SEVERAL
+    addresses = [file.values[ONE]] if key == ONE else _list(file, SEVERAL, "a list or a table")
+    for address in addresses:
+        _require_text(file, (key,), address)
+    with file.naming(key):
+        return name_sources(addresses)
 
 
-def _source(file: SettingsFile, key: Key, address: Any) -> str:
-    _require_text(file, key, address)
-    with file.naming(*key):
-        if not NAME.fullmatch(key[-1]):
-            raise UsageError(f"wanted a name of up to 32 letters, digits and _.-, found {key[-1]!r}; change it")
-        read_address(address)
-    return str(address)
+def _named_source(file: SettingsFile, name: str, address: Any) -> NamedSource:
+    _require_text(file, (SEVERAL, name), address)
+    with file.naming(SEVERAL, name):
+        if not NAME.fullmatch(name):
+            raise UsageError(f"wanted a name of up to 32 letters, digits and _.-, found {name!r}; change it")
+        return NamedSource(name, read_address(address))
 
 
 def _sinks(file: SettingsFile) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from fcn_edge.errors import UsageError
 from runtime.cli import run_command
 from runtime.run_config import RunConfig, chosen_sources, config_option, options_of, read_run_config
+from runtime.sources.naming import NamedSource
 
 OPTIONS = options_of(run_command)
 
@@ -39,9 +40,13 @@ def refusal(read: Read, text: str, **environment: str) -> str:
     return message[message.index("run.toml") :]
 
 
+def told(sources: Sequence[NamedSource]) -> dict[str, str]:
+    return {source.name: source.address.uri for source in sources}
+
+
 def test_a_file_may_say_all_that_a_command_line_may(read: Read) -> None:
     config = read('source = "drive.mp4"\nsinks = ["out.mkv", "json:-"]\nmodel = "bundle"\nalpha = 0.3\nview = "mask"\n')
-    assert config.sources == {"source": "drive.mp4"}
+    assert told(config.sources) == {"drive.mp4": "drive.mp4"}
     assert config.sinks == ("out.mkv", "json:-")
     assert config.options == {"model": "bundle", "alpha": 0.3, "view": "mask"}
 
@@ -50,14 +55,15 @@ def test_a_file_may_say_all_that_a_command_line_may(read: Read) -> None:
     ("text", "sources"),
     [
         ("", {}),
-        ('sources = ["0"]', {"source-1": "0"}),
-        ('sources = ["0", "csi://0"]', {"source-1": "0", "source-2": "csi://0"}),
+        ('source = "0"', {"video0": "0"}),
+        ('sources = ["0", "csi://0"]', {"video0": "0", "csi0": "csi://0"}),
+        ('sources = ["gate=rtsp://host/1", "yard=rtsp://host/2"]', {"gate": "rtsp://host/1", "yard": "rtsp://host/2"}),
         ('sources = {gate = "0", "yard.2" = "1"}', {"gate": "0", "yard.2": "1"}),
         ('[sources]\ngate = "0"\nyard = "1"', {"gate": "0", "yard": "1"}),
     ],
 )
 def test_several_sources_are_a_list_or_a_table_of_names(read: Read, text: str, sources: dict[str, str]) -> None:
-    assert read(text).sources == sources
+    assert told(read(text).sources) == sources
 
 
 def test_it_tells_in_a_line_what_it_holds_and_no_password(read: Read) -> None:
@@ -78,8 +84,8 @@ def wrong_type(option: click.Option) -> str:
 
 @pytest.mark.parametrize("key", OPTIONS)
 def test_a_value_of_another_type_is_told_with_key_and_line(read: Read, key: str) -> None:
-    told = refusal(read, f'source = "0"\n\n{key} = {wrong_type(OPTIONS[key])}\n')
-    assert told.startswith("run.toml, line 3: wanted ") and f" for {key}, found " in told
+    message = refusal(read, f'source = "0"\n\n{key} = {wrong_type(OPTIONS[key])}\n')
+    assert message.startswith("run.toml, line 3: wanted ") and f" for {key}, found " in message
 
 
 def beyond(option: click.Option) -> str | None:
@@ -88,7 +94,7 @@ def beyond(option: click.Option) -> str | None:
     if isinstance(kind, click.Choice):
         return '"no-such-choice"'
     if isinstance(kind, (click.IntRange, click.FloatRange)):
-        return str(kind.min - 1 if kind.min is not None else kind.max + 1)
+        return str(kind.min - 1) if kind.min is not None else str((kind.max or 0) + 1)
     return None
 
 
@@ -97,15 +103,15 @@ BEYOND = {key: value for key, option in OPTIONS.items() if (value := beyond(opti
 
 @pytest.mark.parametrize("key", BEYOND)
 def test_a_value_that_the_flag_refuses_is_told_with_key_and_line(read: Read, key: str) -> None:
-    told = refusal(read, f'source = "0"\n\n{key} = {BEYOND[key]}\n')
-    assert told.startswith(f"run.toml, line 3: wanted a value that --{key} takes, found: ")
-    assert BEYOND[key].strip('"') in told
+    message = refusal(read, f'source = "0"\n\n{key} = {BEYOND[key]}\n')
+    assert message.startswith(f"run.toml, line 3: wanted a value that --{key} takes, found: ")
+    assert BEYOND[key].strip('"') in message
 
 
 @pytest.mark.parametrize("key", [*OPTIONS, "source", "sources", "sinks"])
 def test_a_slip_in_a_name_is_told_with_the_name_that_is_meant(read: Read, key: str) -> None:
-    told = refusal(read, f"# mine\n{key}x = 1\n")
-    assert told.startswith(f"run.toml, line 2: wanted options of `fcn-edge run`, found '{key}x'; did you mean ")
+    message = refusal(read, f"# mine\n{key}x = 1\n")
+    assert message.startswith(f"run.toml, line 2: wanted options of `fcn-edge run`, found '{key}x'; did you mean ")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +129,7 @@ def test_a_slip_in_a_name_is_told_with_the_name_that_is_meant(read: Read, key: s
         ('[sources]\ngate = "0"\nyard = "foo://x"', 3, ("sources.yard: wanted a source as", "foo://")),
         ('[sources]\n"the gate" = "0"', 2, ("sources.the gate: wanted a name of up to 32", "'the gate'")),
         ('[sources]\n"a/b" = "0"', 2, ("'a/b'",)),
+        ('\nsources = ["0", "0"]', 2, ("sources: wanted a name for each source, found video0 twice",)),
         ('sinks = "out.mkv"', 1, ("a list for sinks", "found 'out.mkv'")),
         ('\nsinks = ["out.mkv", {}]', 2, ("text in quotes for sinks", "found {}")),
         ('sinks = [""]', 1, ("a name for sinks, found an empty text",)),
@@ -136,10 +143,10 @@ def test_a_slip_in_a_name_is_told_with_the_name_that_is_meant(read: Read, key: s
 def test_what_cannot_be_a_source_or_a_sink_is_told_with_key_and_line(
     read: Read, text: str, line: int, words: tuple[str, ...]
 ) -> None:
-    told = refusal(read, text)
-    assert told.startswith(f"run.toml, line {line}: ")
+    message = refusal(read, text)
+    assert message.startswith(f"run.toml, line {line}: ")
     for word in words:
-        assert word in told
+        assert word in message
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:
@@ -154,7 +161,7 @@ def test_placeholders_are_filled_in_every_text(read: Read) -> None:
     text = 'model = "${HOME_OF_MODELS}/b"\nsinks = ["${WHERE}/${WHAT}.mkv"]\n[sources]\ngate = "${GATE}"'
     config = read(text, HOME_OF_MODELS="/models", WHERE="/a b", WHAT="out", GATE="rtsp://me:p%40ss@host/1")
     assert config.options == {"model": "/models/b"} and config.sinks == ("/a b/out.mkv",)
-    assert config.sources == {"gate": "rtsp://me:p%40ss@host/1"}
+    assert told(config.sources) == {"gate": "rtsp://me:p%40ss@host/1"}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +174,7 @@ def test_placeholders_are_filled_in_every_text(read: Read) -> None:
 )
 def test_a_password_stands_in_an_address_as_addresses_want_it(read: Read, address: str, found: str) -> None:
     values = {"USER": "a@b", "PASSWORD": "p/:% @w", "HOST": "10.0.0.5:554", "PATH": "s/1"}
-    assert read(f'source = "{address}"', **values).sources == {"source": found}
+    assert told(read(f'sources = {{gate = "{address}"}}', **values).sources) == {"gate": found}
 
 
 def test_a_credential_that_systemd_loaded_goes_before_the_environment(read: Read, tmp_path: Path) -> None:
@@ -180,16 +187,14 @@ def test_a_credential_that_systemd_loaded_goes_before_the_environment(read: Read
 
 def test_a_credential_that_cannot_be_read_is_told(read: Read, tmp_path: Path) -> None:
     (tmp_path / "GATE").write_bytes(b"\xff")
-    told = refusal(read, 'model = "${GATE}"', CREDENTIALS_DIRECTORY=str(tmp_path))
-    assert (
-        told == "run.toml, line 1: model: wanted the credential GATE, found: bytes that are not UTF-8; check its file"
-    )
+    message = refusal(read, 'model = "${GATE}"', CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert message.startswith("run.toml, line 1: model: wanted the credential GATE, found: bytes that are not UTF-8; ")
 
 
 @pytest.mark.parametrize("text", ['view = "${SECRET}"', 'source = "${SECRET}"', 'sources = {gate = "${SECRET}"}'])
 def test_no_message_shows_what_a_placeholder_stands_for(read: Read, text: str) -> None:
-    told = refusal(read, text, SECRET="foo://me:hunter2@host")
-    assert "line 1" in told and "hunter2" not in told
+    message = refusal(read, text, SECRET="foo://me:hunter2@host")
+    assert "line 1" in message and "hunter2" not in message
 
 
 # -- with the command line ----------------------------------------------------------------------------------------
@@ -200,17 +205,20 @@ def test_no_message_shows_what_a_placeholder_stands_for(read: Read, text: str) -
 @click.argument("sinks", nargs=-1)
 @click.option("-m", "--model", required=True)
 @click.option("--alpha", type=click.FloatRange(0, 1), default=0.5)
+@click.option("--also", multiple=True)
 @click.option("--check", is_flag=True)
 @config_option
 @click.pass_context
-def command(ctx: click.Context, /, source: str | None, config: RunConfig | None, **rest: Any) -> None:
-    ctx.obj.update(rest, sources=chosen_sources(source, config))
+def command(
+    ctx: click.Context, /, source: str | None, also: tuple[str, ...], config: RunConfig | None, **rest: Any
+) -> None:
+    ctx.obj.update(rest, sources=told(chosen_sources([source, *also], config)))
 
 
 def called(*words: str) -> dict[str, Any]:
-    told: dict[str, Any] = {}
-    command.main(list(words), standalone_mode=False, obj=told)
-    return told
+    heard: dict[str, Any] = {}
+    command.main(list(words), standalone_mode=False, obj=heard)
+    return heard
 
 
 @pytest.fixture
@@ -226,13 +234,14 @@ def test_a_command_line_with_a_file_needs_nothing_else(file: str) -> None:
 
 
 def test_the_command_line_overrides_the_file(file: str) -> None:
-    told = called("a.mp4", "b.mkv", "--config", file, "--alpha", "1")
-    assert told == {"model": "bundle", "sources": {"source": "a.mp4"}, "sinks": ("b.mkv",), "alpha": 1, "check": False}
+    heard = called("a.mp4", "b.mkv", "--config", file, "--alpha", "1", "--also", "c.mp4")
+    sources = {"a.mp4": "a.mp4", "c.mp4": "c.mp4"}
+    assert heard == {"model": "bundle", "sources": sources, "sinks": ("b.mkv",), "alpha": 1, "check": False}
 
 
 def test_without_a_file_all_is_as_it_was() -> None:
-    told = called("a.mp4", "-m", "bundle")
-    assert told == {"model": "bundle", "sources": {"source": "a.mp4"}, "sinks": (), "alpha": 0.5, "check": False}
+    heard = called("a.mp4", "-m", "bundle")
+    assert heard == {"model": "bundle", "sources": {"a.mp4": "a.mp4"}, "sinks": (), "alpha": 0.5, "check": False}
 
 
 @pytest.mark.parametrize(
