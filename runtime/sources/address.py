@@ -100,6 +100,7 @@ def _network(kind: Kind, uri: str, scheme: str) -> Address:
         raise UsageError(f"wanted an address without spaces, found one in {scheme}://...; write %20 for a space")
     bare, _ = split_credentials(uri)
     host = re.split(r"[/?#]", bare.split("://", 1)[1], maxsplit=1)[0]
-    if not re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^:\[\]]+)(:\d{1,5})?", host, re.ASCII):
+    named = re.fullmatch(r"(?:\[[0-9a-fA-F:.%]+\]|[^:\[\]]+)(?::(\d{1,5}))?", host, re.ASCII)
+    if not named or not 0 < int(named[1] or 1) < 65536:
         raise UsageError(f"wanted a host after {scheme}://, found none that can be; write {scheme}://HOST:PORT/PATH")
     return Address(kind, uri, redact(uri), uri)
