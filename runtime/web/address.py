@@ -53,7 +53,7 @@ def read_listen_address(uri: str) -> ListenAddress:
 
 
 def _has_more(uri: str) -> bool:
-    return bool(set(uri) & set("?#@%"))
+    return not uri.isprintable() or bool(set(uri) & set("?#@% "))
 
 
 def _no_address(uri: str) -> UsageError:

@@ -9,9 +9,11 @@ from time import monotonic
 
 from fcn_edge.files import json_text
 from runtime.stream.status import Status
+from runtime.web.faults import Faults
 from runtime.web.metrics import exposition
 
-FRESH_S = 0.25  # as long is a status the newest: many who ask cost no more than a few
+FRESH_S = 0.25  # so long a status is the newest: many who ask cost no more than a few
+WITHIN_S = 2.0
 
 
 class NoStatus(Exception):
@@ -19,40 +21,45 @@ class NoStatus(Exception):
 
 
 class StatusBoard:
-    """Asked from one loop; the stream is asked in a thread, with a time limit."""
+    """Asked from one loop. The stream is asked in a thread, once for all who wait."""
 
     def __init__(
         self,
         status: Callable[[], Status] | None,
-        facts: Callable[[], Mapping[str, float]],
+        web: Callable[[], Mapping[str, float]],
         threads: Executor,
-        within_s: float = 2.0,
+        faults: Faults,
     ) -> None:
-        self._status, self._facts, self._threads, self._within_s = status, facts, threads, within_s
-        self._asking = asyncio.Lock()
+        self._status, self._web, self._threads, self._faults = status, web, threads, faults
         self._newest: Status | None = None
         self._made_at_s = 0.0
+        self._asking: asyncio.Future[None] | None = None
 
     async def status(self) -> Status:
         """Raises NoStatus."""
-        async with self._asking:
-            if self._newest is None or monotonic() - self._made_at_s > FRESH_S:
-                self._newest = await self._ask()
-                self._made_at_s = monotonic()
-            return self._newest
-
-    async def _ask(self) -> Status:
-        if self._status is None:
+        if self._newest is None or monotonic() - self._made_at_s > FRESH_S:
+            await self._asked()
+        if self._newest is None or monotonic() - self._made_at_s > WITHIN_S:
             raise NoStatus
-        asked = asyncio.get_running_loop().run_in_executor(self._threads, self._status)
+        return self._newest
+
+    async def _asked(self) -> None:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._ask())
+        await asyncio.wait([self._asking], timeout=WITHIN_S)
+
+    async def _ask(self) -> None:
+        if self._status is None:
+            return
         try:
-            return await asyncio.wait_for(asked, self._within_s)
-        except asyncio.TimeoutError:
-            raise NoStatus from None
+            self._newest = await asyncio.get_running_loop().run_in_executor(self._threads, self._status)
+            self._made_at_s = monotonic()
+        except Exception as error:
+            self._faults(error)
 
     async def text(self) -> str:
         """`Status.to_json()`."""
         return json_text((await self.status()).to_json())
 
     async def metrics(self) -> bytes:
-        return exposition(await self.status(), self._facts())
+        return exposition(await self.status(), self._web())

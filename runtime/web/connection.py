@@ -51,9 +51,8 @@ class Doorway:
         self._asking.pop(connection, None)
 
     def is_asking(self, connection: Connection) -> None:
-        if connection in self.inside:
-            self._asking.pop(connection, None)
-            self._asking[connection] = None
+        self._asking.pop(connection, None)
+        self._asking[connection] = None
 
     def is_answered(self, connection: Connection) -> None:
         self._asking.pop(connection, None)
@@ -125,6 +124,8 @@ class Connection(web.RequestHandler):
 
     def _await_request(self, within_s: float) -> None:
         self._stop_clock()
+        if self not in self._doorway.inside:
+            return
         self._head_bytes = 0
         self._clock = self._house.loop.call_later(within_s, self.abort)
         self._doorway.is_asking(self)

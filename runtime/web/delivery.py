@@ -58,9 +58,6 @@ class Delivery:
             return await self._board.text()
         except NoStatus:
             return None
-        except Exception as error:
-            self._faults(error)
-            return None
 
     async def live(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
         """Until the viewer goes."""
@@ -109,6 +106,9 @@ class Delivery:
             await self._send(request, response.write(NEXT_PART.lstrip()))
             await self._send_stream(request, response, viewer)
         except (ConnectionError, asyncio.TimeoutError):
+            _cut(request)
+        except Exception as error:
+            self._faults(error)
             _cut(request)
         raise ConnectionResetError("the viewer has gone")
 

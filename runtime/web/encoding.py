@@ -6,7 +6,6 @@ frame and the palette PNG of the model's mask: the browser lays one over the oth
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
 from enum import Enum
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_edge.files import json_text
 from fcn_edge.images import restore_mask
 from fcn_edge.palette_png import encode_palette_png
 from runtime.latency import Stopwatch
@@ -60,7 +60,7 @@ class Encoder:
             mask = segmented.mask if segmented.model_mask is None else segmented.model_mask
             png = encode_palette_png(mask, self._labels.colours_bgr())
             header = {**self._header(segmented), "jpeg_bytes": len(jpeg), "png_bytes": len(png)}
-            words = json.dumps(header).encode()
+            words = json_text(header).encode()
             return b"".join((len(words).to_bytes(4, "little"), words, jpeg, png))
 
     def _header(self, segmented: Segmented) -> dict[str, Any]:

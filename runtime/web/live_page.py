@@ -82,7 +82,7 @@ class LivePageSink(SinkBase):
         guard = Guard(
             self._address, options.allowed_hosts, self._token.text if self._token else None, options.wrong_token_s
         )
-        board = StatusBoard(context.status, self._figures, self._threads)
+        board = StatusBoard(context.status, self._figures, self._threads, self._faults)
         delivery = Delivery(self._screen, self._audience, board, options, context.on_wire, self._faults)
         endpoints = Endpoints(self._page, guard, board, self._screen, self._audience, delivery, self._faults)
         return endpoints, delivery.tell_state()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -76,7 +77,7 @@ class DrawnStatus:
             age_at_mask_ms=_spread(16, uptime),
             age_at_wire_ms=_spread(24, uptime),
             stages_ms={stage: _spread(mean, uptime) for stage, mean in STAGES_MS.items()},
-            history=[_second(ago, uptime) for ago in range(59, -1, -1)],
+            history=[_second(ago, uptime) for ago in range(60, 0, -1)],
             machine={"temperatures_c": {"cpu": 51.5 + 3 * math.sin(uptime / 20)}, "power_mode": "MAXN"},
             last_frame_s=0.03,
         )  # fmt: skip
@@ -103,5 +104,5 @@ def _second(ago_s: int, uptime: float) -> Second:
     return Second(ago_s, 24, int(wave > 1.1), stages, 16 * wave)
 
 
-def drawn_context(status: DrawnStatus | None = None) -> SinkContext:
+def drawn_context(status: Callable[[], Status] | None = None) -> SinkContext:
     return SinkContext(STREET_LABELS, "overlay", 0.5, Fraction(25), True, status)
