@@ -133,8 +133,9 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 def _read(order: Order, outbox: Outbox, opened: ExitStack) -> Failed | Ended:
     """Every picture of the source, until it fails or ends."""
+    address = read_address(order.uri)
     try:
-        reader = _factory(order.factory)(read_address(order.uri), Limits(**order.limits))
+        reader = _factory(order.factory)(address, Limits(**order.limits))
         opened.callback(reader.close)
         outbox.tell(Opened(reader.finite))
         for came in reader:
@@ -148,7 +149,8 @@ def _read(order: Order, outbox: Outbox, opened: ExitStack) -> Failed | Ended:
         raise
     except Exception as error:  # our bug, and still no reason to end more than this attempt
         traceback.print_exc()
-        return Failed("READER_FAILED", f"its reader failed with {type(error).__name__}", "look into the log")
+        found = f"{printable(address.shown)}: its reader failed with {type(error).__name__}"
+        return Failed("READER_FAILED", found, "see what it printed last, and report it")
     return Ended()
 
 

@@ -70,9 +70,7 @@ class Connection:
 
     def _crash(self) -> Reason:
         found = f"{self._address.shown}: what reads it {self._child.manner}"
-        return Reason(
-            "CAPTURE_CRASHED", found, "nothing, if it comes back; else see the log, and whether memory ran out"
-        )
+        return Reason("CAPTURE_CRASHED", found, "see what it printed last; memory ran out where the system killed it")
 
     @property
     def last_lines(self) -> list[str]:
