@@ -1,7 +1,7 @@
 // The state of the whole in one line: the stream's as it tells it, or that nobody tells anything; with the cure.
 
 import { byId, keyed, make, show, write } from "./dom.js";
-import { durationText, reasonText } from "./words.js";
+import { durationText, reasonText, sentence } from "./words.js";
 
 const CALM = {
   STARTING: "Waiting for the first frame.",
@@ -15,34 +15,39 @@ export function tellHeadline(status, links) {
   const lost = links.filter((link) => link.lostAt !== null);
   const isLost = lost.length > 0 && links.every((link) => !link.isOpen);
   if (isLost) tell("OFFLINE", "", [lostText(lost[0])]);
-  else if (!status) tell("CONNECTING", "", ["Connecting to the server …"]);
+  else if (!status) tell("CONNECTING", "", [["Connecting to the server …", ""]]);
   else tellStatus(status);
   document.body.dataset.offline = isLost;
 }
 
 function tellStatus({ state, since_s, reasons }) {
-  const texts = [...new Set(reasons.map(reasonText))];
-  tell(state, `for ${durationText(since_s)}`, texts.length ? texts : [CALM[state] ?? ""]);
+  const told = new Map(reasons.map((reason) => [reasonText(reason), [sentence(reason.text), sentence(reason.cure)]]));
+  tell(state, `for ${durationText(since_s)}`, told.size ? [...told.values()] : [[CALM[state] ?? "", ""]]);
 }
 
 /** What is known of a lost connection to the server, and when it is tried again. */
-export function lostText(link) {
+function lostText(link) {
   const now = performance.now();
   const since = durationText((now - link.lostAt) / 1000);
   const next = link.nextTryAt === null ? "Trying now." : `Next try in ${Math.ceil(Math.max(0, link.nextTryAt - now) / 1000)} s.`;
-  return ["No connection to the server for " + since + ".", link.why, next].filter(Boolean).join(" ");
+  return [`No connection to the server for ${since}.`, [link.why, next].filter(Boolean).join(" ")];
 }
 
-function tell(state, since, texts) {
+/** `lines` are pairs: what is so, and what to do. */
+function tell(state, since, lines) {
   const chip = byId("state");
   if (chip.dataset.state !== state) {
     chip.dataset.state = state;
-    write(byId("announce"), `${state}. ${texts.join(" ")}`); // once a change: seconds that pass are not news
+    write(byId("announce"), `${state}. ${lines.flat().join(" ")}`); // once a change: seconds that pass are not news
     document.title = `${state} · fcn-edge`;
   }
   write(byId("state-name"), state);
   write(byId("since"), since);
   show(byId("since"), since !== "");
-  const nodes = keyed(byId("reasons"), texts.map((_, at) => String(at)), () => make("li"));
-  texts.forEach((text, at) => write(nodes[at], text));
+  const keys = lines.map((_, at) => String(at));
+  const nodes = keyed(byId("reasons"), keys, () => make("li", {}, make("span"), " ", make("strong")));
+  lines.forEach(([found, cure], at) => {
+    write(nodes[at].firstChild, found);
+    write(nodes[at].lastChild, cure);
+  });
 }

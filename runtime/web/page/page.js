@@ -26,7 +26,7 @@ let isPaused = false;
 window.fcnEdge = { lastShown: null };
 
 const stages = new Stages();
-const legend = new Legend((id) => tiles.forEach(({ tile }) => tile.picture.light(id)));
+const legend = new Legend(light);
 
 const isShown = (number) => chosen === ALL || chosen === number;
 const names = () => status.sources.map(({ name }) => name);
@@ -70,6 +70,12 @@ function newTile(name, number) {
     changed: tellStates,
   });
   return { tile, link };
+}
+
+/** Put a class in the spotlight of all pictures, or none (null). */
+function light(id) {
+  byId("stage").dataset.lit = id !== null;
+  for (const { tile } of tiles.values()) tile.picture.light(id);
 }
 
 /** Show what is chosen, and keep connections for that alone. */

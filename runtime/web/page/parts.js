@@ -3,6 +3,8 @@
 import { byId, fillFacts, keyed, make, row, show, write } from "./dom.js";
 import { countText, durationText, factTexts, rateText, reasonText, sizeText } from "./words.js";
 
+const COUNTERS = ["name", "state", "size", "fps", "received", "segmented", "dropped", "bad", "in flight", "connects"];
+
 const sumOf = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
 export function tellParts(status) {
@@ -14,23 +16,27 @@ export function tellParts(status) {
 }
 
 function tellSources(sources) {
-  const nodes = keyed(byId("source-rows"), sources.map(({ name }) => name), () => row(7));
+  const nodes = keyed(byId("source-rows"), sources.map(({ name }) => name), () => row(COUNTERS.length));
   sources.forEach((source, at) => {
     const { counts } = source;
     const cells = [
       source.name,
       source.state,
+      sizeText(source.size_hw),
       rateText(source.rate),
       countText(counts.received),
       countText(counts.segmented),
       countText(sumOf(counts.dropped)),
       countText(sumOf(counts.bad)),
+      countText(counts.in_flight),
+      countText(source.connects),
     ];
-    cells.forEach((text, cell) => write(nodes[at].children[cell], text));
+    cells.forEach((text, cell) => {
+      write(nodes[at].children[cell], text);
+      nodes[at].children[cell].dataset.label = COUNTERS[cell];
+    });
     nodes[at].children[1].dataset.state = source.state;
-    nodes[at].title =
-      `${source.uri} · ${sizeText(source.size_hw)} · ${source.state} for ${durationText(source.since_s)} · ` +
-      `${countText(counts.in_flight)} in flight · reached ${countText(source.connects)} times`;
+    nodes[at].title = `${source.uri} · ${source.state} for ${durationText(source.since_s)}`;
   });
 }
 

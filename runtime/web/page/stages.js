@@ -5,17 +5,17 @@ import { byId, fillRows, write } from "./dom.js";
 import { NOTHING, countText, msText } from "./words.js";
 
 const SECONDS = 60;
+const LEAST_MS = 1; // of the scale
 const BAR = 0.8; // of a second's width
 const COLOURS = 10;
-const SVG = "http://www.w3.org/2000/svg";
 
 const isPart = (stage) => stage.includes("."); // "infer.h2d" is in "infer" already
 const totalOf = (stages) => Object.entries(stages).reduce((sum, [stage, ms]) => (isPart(stage) ? sum : sum + ms), 0);
 
-/** The next of 1, 2, 5, 10, 20 ... : a scale that seldom changes. */
+/** The next round number: a scale that seldom changes. */
 export function niceCeiling(value) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-3)));
-  return [1, 2, 5, 10].map((step) => step * power).find((top) => top >= value);
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 1.5, 2, 3, 4, 6, 8, 10].map((step) => step * power).find((top) => top >= value);
 }
 
 export class Stages {
@@ -46,7 +46,7 @@ export class Stages {
   #drawBars() {
     const whole = this.#names.filter((stage) => !isPart(stage));
     const tops = this.#history.map(({ stages_ms, age_ms }) => Math.max(totalOf(stages_ms), age_ms ?? 0));
-    const top = niceCeiling(Math.max(...tops, 1e-3));
+    const top = niceCeiling(Math.max(...tops, LEAST_MS));
     const paths = whole.map(() => "");
     for (const { ago_s, stages_ms } of this.#history) {
       const left = SECONDS - ago_s + (1 - BAR) / 2;
@@ -79,7 +79,8 @@ export class Stages {
   #setPaths(paths, age) {
     const nodes = [...this.plot.querySelectorAll(".bars")];
     while (nodes.length < paths.length) {
-      const node = document.createElementNS(SVG, "path");
+      const node = byId("stage-age").cloneNode();
+      node.removeAttribute("id");
       node.setAttribute("class", `bars stage-${nodes.length % COLOURS}`);
       this.plot.insertBefore(node, byId("stage-age"));
       nodes.push(node);

@@ -21,7 +21,7 @@ export function nextTheme() {
 
 function draw() {
   write(byId("theme-name"), current());
-  byId("theme-button").setAttribute("aria-label", `Theme: ${current()}. Change it.`);
+  byId("theme-button").setAttribute("aria-label", `Theme: ${current()}`);
 }
 
 export function startTheme() {

@@ -3,7 +3,7 @@
 import { divider } from "./divider.js";
 import { make, show, write } from "./dom.js";
 import { Picture } from "./picture.js";
-import { durationText, msText, rateText, reasonText, sentence } from "./words.js";
+import { durationText, msText, rateText, reasonText, sentence, withFullStop } from "./words.js";
 
 const PATIENCE_S = 5; // without a picture, though the source is said to be well
 
@@ -52,7 +52,9 @@ export class Tile {
     write(this.banner, problem);
     show(this.banner, problem !== "");
     show(this.paused, isPaused);
-    this.node.dataset.lost = problem !== "" && source?.state !== "ENDED";
+    const isLost = problem !== "" && !this.#isCalm(source);
+    this.banner.dataset.calm = !isLost;
+    this.node.dataset.lost = isLost;
     this.node.dataset.empty = this.#shownAt === null;
     const state = link.isOpen ? (source?.state ?? "") : "";
     write(this.state, state === "STREAMING" ? "" : state);
@@ -74,20 +76,26 @@ export class Tile {
     if (!link.isOpen) return this.#shownAt === null ? "" : "The picture has stopped: no connection to the server.";
     if (!source) return status ? "This source is no longer in the stream." : "";
     const reason = reasonText(source.reason);
+    const why = source.reason ? `: ${[withFullStop(source.reason.text), sentence(source.reason.cure)].join(" ")}` : ".";
     const silent = durationText(this.#silentS(source, status));
     switch (source.state) {
       case "ENDED":
         return source.reason ? `Ended. ${reason}` : "Ended: everything was shown.";
       case "CONNECTING":
-        if (this.#shownAt === null && !source.reason) return `Connecting to ${source.uri} …`;
+        if (this.#isCalm(source)) return `Connecting to ${source.uri} …`;
       // falls through: it was there before, or something is known to be wrong
       case "STALLED":
       case "BACKOFF":
-        return reason ? `No signal for ${silent}: ${reason}` : `No signal for ${silent}.`;
+        return `No signal for ${silent}${why}`;
     }
     if (this.#broken) return "This browser cannot show the pictures that come. Try another one.";
     if (isPaused || this.#silentS(source, status) < Math.max(PATIENCE_S, 3 / (source.rate || 1))) return "";
     return `No picture for ${silent}. ${reasonText(status.reasons[0]) || sentence("the camera sends; its frames are not segmented")}`;
+  }
+
+  /** It has ended, or has not begun: nothing to worry about. */
+  #isCalm(source) {
+    return source?.state === "ENDED" || (source?.state === "CONNECTING" && this.#shownAt === null && !source.reason);
   }
 
   /** How long no picture came, at least: the larger of what this page and what the stream knows. */
