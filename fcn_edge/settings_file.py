@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -95,6 +96,7 @@ def require_value(file: SettingsFile, key: str, option: click.Option) -> None:
         require_type(file, (key,), file.values[key], ((list,), "a list"))
     for value in file.values[key] if option.multiple else [file.values[key]]:
         require_type(file, (key,), value, wanted)
+        _require_finite(file, key, value)
         _require_taken(file, key, value, option)
 
 
@@ -102,6 +104,12 @@ def require_type(file: SettingsFile, key: Key, value: Any, wanted: Wanted) -> No
     types, words = wanted
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise UsageError(f"{file.where(*key)}: wanted {words} for {'.'.join(key)}, found {value!r}; change it")
+
+
+def _require_finite(file: SettingsFile, key: str, value: Any) -> None:
+    """TOML has nan and inf, and no limit of a flag refuses nan."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{file.where(key)}: wanted a finite number for {key}, found {value}; change it")
 
 
 def _require_taken(file: SettingsFile, key: str, value: Any, option: click.Option) -> None:

@@ -46,6 +46,8 @@ def test_what_the_flags_take_is_taken() -> None:
         ('alpha = "0.5"', "a number for alpha", "'0.5'"),
         ("alpha = true", "a number for alpha", "True"),
         ("alpha = 1.5", "a value that --alpha takes", "1.5 is not in the range"),
+        ("alpha = nan", "a finite number for alpha", "nan"),
+        ("alpha = -inf", "a finite number for alpha", "-inf"),
         ("threads = 2.0", "a whole number for threads", "2.0"),
         ("threads = 0", "a value that --threads takes", "0 is not in the range"),
         ("loop = 1", "true or false for loop", "1"),
