@@ -154,6 +154,11 @@ def test_a_recipe_that_cannot_be_is_refused_in_one_line(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_flag_that_is_not_finite_is_refused(street_folder: Path, tmp_path: Path) -> None:
+    done = call_fcn_edge("train", f"folder:{street_folder}", "-o", tmp_path / "run", "--learning-rate", "nan")
+    assert_refused(done, 2, "finite learning rate")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
