@@ -8,19 +8,24 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fcn_edge.files import require_writable, writing
-from fcn_edge.labels import LabelSet
 from runtime.latency import Stopwatch
-from runtime.sinks.sink import Segmented, SinkBase, Times
+from runtime.sinks.disk_space import Floor
+from runtime.sinks.sink import Segmented, SinkBase, SinkContext, Times
+
+LONGEST_LINE_BYTES = 1 << 20
 
 
 class JsonSink(SinkBase):
-    """A JSON line per frame: number, name, time, size, the share of each class, milliseconds per stage."""
+    """A JSON line per frame: source, number, name, time, size, age, how many were dropped before it, the share of each
+    class, milliseconds per stage."""
 
-    def __init__(self, labels: LabelSet) -> None:
-        self.labels = labels
+    keeps = 32
+
+    def __init__(self, context: SinkContext) -> None:
+        self.labels = context.labels
 
     def write(self, segmented: Segmented) -> Times:
         watch = Stopwatch()
@@ -33,10 +38,13 @@ class JsonSink(SinkBase):
     def _told(self, segmented: Segmented) -> dict[str, Any]:
         frame = segmented.frame
         return {
+            "source": frame.source,
             "index": frame.index,
             "name": frame.name,
             "time_s": None if frame.time is None else float(frame.time),
             "size_hw": list(segmented.mask.shape),
+            "age_ms": round(segmented.age_ms, 3) if frame.received_ns else None,
+            "dropped_before": segmented.dropped_before,
             "class_shares": {
                 name: round(int(pixels) / segmented.mask.size, 6)
                 for name, pixels in zip(self.labels.names, segmented.pixels, strict=False)
@@ -50,17 +58,25 @@ class JsonSink(SinkBase):
 
 
 class JsonFileSink(JsonSink):
-    """The lines in a file, which can be followed while it grows and never ends in half a line."""
+    """The lines in a file, which can be followed while it grows and never ends in half a line.
 
-    def __init__(self, path: Path, labels: LabelSet) -> None:
-        super().__init__(labels)
+    A camera's lines are added to those that are there.
+    """
+
+    def __init__(self, path: Path, context: SinkContext) -> None:
+        super().__init__(context)
         self.path = path
         require_writable(path.parent)
+        self._floor = Floor(path.parent, context.recording) if context.live else None
+        if self._floor:
+            self._floor.check()
         with writing(path):
-            self._file = path.open("wb", buffering=0)
-        self._whole = 0  # bytes of whole lines
+            self._file = path.open("ab" if context.live else "wb", buffering=0)
+            self._whole = _end_of_lines(path, self._file) if context.live else 0  # bytes of whole lines
 
     def _print(self, text: str) -> None:
+        if self._floor and self._floor.is_due():
+            self._floor.check()
         line = text.encode()
         with writing(self.path):
             try:
@@ -74,3 +90,30 @@ class JsonFileSink(JsonSink):
 
     def close(self) -> None:
         self._file.close()
+
+
+def _end_of_lines(path: Path, file: BinaryIO) -> int:
+    """Bytes of the file, once its last line is whole: half a line, of a machine that lost its power, is cut away."""
+    if not path.is_file():
+        return 0
+    size = path.stat().st_size
+    with path.open("rb") as there:
+        there.seek(max(0, size - LONGEST_LINE_BYTES))
+        rest = there.read().rpartition(b"\n")[2]
+    if not rest:
+        return size
+    if _is_half_a_line(rest):
+        os.truncate(path, size - len(rest))
+        return size - len(rest)
+    file.write(b"\n")
+    return size + 1
+
+
+def _is_half_a_line(text: bytes) -> bool:
+    """Whether it can be nothing but what is left of a line of ours."""
+    if not text.startswith(b"{") or len(text) == LONGEST_LINE_BYTES:
+        return False
+    with suppress(ValueError):
+        json.loads(text)
+        return False
+    return True

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from enum import Enum
 from pathlib import Path
 
 from fcn_edge.errors import UsageError
-from runtime.sinks.file_per_frame import MaskSink, PictureSink
+from runtime.sinks.file_per_frame import NUMBER, ArraySink, MaskSink, PictureSink
 from runtime.sinks.json_lines import JsonFileSink, JsonSink
 from runtime.sinks.recorder import FORMATS
+from runtime.sinks.series import Series
 from runtime.sinks.sink import NONE, Segmented, Sink, SinkBase, SinkContext, Times
-from runtime.sinks.video_file import VideoSink
+from runtime.sinks.video_file import RecordingSink, VideoSink
 from runtime.sinks.window import DisplaySink
+
+PER_FRAME: Mapping[str, Callable[[str, SinkContext], Sink]] = {
+    ".png": MaskSink,
+    ".npz": ArraySink,
+    ".jpg": PictureSink,
+    ".jpeg": PictureSink,
+}
+
+
+class Frames(str, Enum):
+    """What a source gives, as far as a sink's name must fit it."""
+
+    PICTURE = "a picture"
+    FOLDER = "a folder of pictures"
+    VIDEO = "a video"
+    LIVE = "a camera"
 
 
 class NullSink(SinkBase):
@@ -21,24 +40,60 @@ class NullSink(SinkBase):
 
 
 def open_sink(uri: str, context: SinkContext) -> Sink:
-    """`display://`, `out.mkv`, `out.mp4`, `masks/%06d.png`, `frames/%06d.jpg`, `json:-`, `json:FILE`, `null:`.
+    """`display://`, `out.mkv`, `out.mp4`, `masks/%06d.png`, `masks/%06d.npz`, `frames/%06d.jpg`, `json:-`, `json:FILE`,
+    `null:`; of a camera `rec/%Y%m%d-%H%M%S.mkv` too.
 
     Raises UsageError for anything else and OutputError where nothing can be written.
     """
     if uri == "null:":
         return NullSink()
     if uri == "display://":
-        return DisplaySink(context.overlay(), context.view)
+        return DisplaySink(context)
+    if uri.startswith("http://"):
+        from runtime.web.live_page import LivePageSink  # its libraries are an extra of their own
+
+        return LivePageSink(uri, context, context.web)
     if uri.startswith("json:"):
         target = uri.removeprefix("json:")
-        return JsonSink(context.labels) if target in ("", "-") else JsonFileSink(Path(target), context.labels)
+        return JsonSink(context) if target in ("", "-") else JsonFileSink(Path(target), context)
     suffix = Path(uri).suffix.lower()
     if suffix in FORMATS:
-        return VideoSink(Path(uri), context.overlay(), context.view, context.rate)
-    if suffix == ".png":
-        return MaskSink(uri, context.labels)
-    if suffix in (".jpg", ".jpeg"):
-        return PictureSink(uri, context.overlay(), context.view)
-    raise UsageError(
-        f"wanted display://, out.mkv, out.mp4, masks/%06d.png, frames/%06d.jpg, json:- or null:, found {uri!r}"
+        return RecordingSink(uri, context) if context.live else VideoSink(Path(uri), context)
+    if suffix in PER_FRAME:
+        return PER_FRAME[suffix](uri, context)
+    raise _unknown(uri)
+
+
+def _unknown(uri: str) -> UsageError:
+    return UsageError(
+        "wanted display://, out.mkv, out.mp4, masks/%06d.png, masks/%06d.npz, frames/%06d.jpg, json:-, "
+        f"http://HOST:PORT or null:, found {uri!r}"
     )
+
+
+def require_sink_name(uri: str, frames: Frames) -> None:
+    """Raises UsageError where the name alone tells that it cannot take these frames. Opens nothing."""
+    if uri in ("null:", "display://") or uri.startswith(("json:", "http://")):
+        return
+    suffix = Path(uri).suffix.lower()
+    if suffix in FORMATS:
+        _require_video_name(uri, frames)
+    elif suffix in PER_FRAME:
+        _require_frame_name(uri, frames)
+    else:
+        raise _unknown(uri)
+
+
+def _require_video_name(uri: str, frames: Frames) -> None:
+    if Series(uri).is_timed and frames is not Frames.LIVE:
+        raise UsageError(f"{uri}: wanted a name without the time for the one video of {frames.value}; name it out.mkv")
+
+
+def _require_frame_name(uri: str, frames: Frames) -> None:
+    """Each of many frames wants a name of its own. (A folder may hold but one picture.)"""
+    if frames in (Frames.VIDEO, Frames.LIVE) and not NUMBER.search(uri):
+        path = Path(uri)
+        raise UsageError(
+            f"{uri}: wanted a name for each frame of {frames.value}, found one for all; "
+            f"name them {path.with_name('%06d' + path.suffix)}"
+        )

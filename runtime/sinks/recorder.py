@@ -1,4 +1,4 @@
-"""A video file of H.264, written whole or not at all.
+"""A video file of H.264. Of a file, it is written whole or not at all; of a camera, what is written stays readable.
 
 (OpenCV's writer drops frames of a wrong size and hides full disks.)
 """
@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,25 +20,60 @@ from numpy.typing import NDArray
 
 from fcn_edge.errors import OutputError, first_line
 from fcn_edge.files import part_of, writing
+from runtime.sinks.series import begin_file, keep_as, lock
+from runtime.sinks.torn_file import is_readable
 
 FORMATS = {".mkv": "matroska", ".mp4": "mp4"}
 CODEC = "libx264"
-QUALITY = {"preset": "veryfast", "crf": "20"}  # thin coloured things stay readable; about 1 Mbit/s at 360x480
 TIME_BASE = Fraction(1, 90_000)  # of MPEG: every usual frame rate is a whole number of ticks
 DEFAULT_RATE = Fraction(25)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How frames become a file."""
+
+    codec: Mapping[str, str]  # options of libx264
+    container: Mapping[str, Mapping[str, str]]  # options of the muxer, by the name's ending
+    key_every_s: Fraction | None = None  # by time, for a camera's rate varies
+    is_live: bool = False
+
+
+# Thin coloured things stay readable; about 0.6 Mbit/s at 360x480.
+WHOLE = Way({"preset": "veryfast", "crf": "20"}, {suffix: {} for suffix in FORMATS})
+# The encoder holds nothing back. It cannot look ahead then and spends more on what soon changes: 22 looks as 20 there.
+# Each frame is on the disk when the next one comes (Matroska), or half a second later (a fragment of MP4 costs more).
+LIVE = Way(
+    {"preset": "veryfast", "crf": "22", "tune": "zerolatency", "forced-idr": "1"},
+    {
+        ".mkv": {"cluster_time_limit": "0", "flush_packets": "1"},
+        ".mp4": {"movflags": "empty_moov+default_base_moof", "frag_duration": "500000", "flush_packets": "1"},
+    },
+    key_every_s=Fraction(1),
+    is_live=True,
+)
 
 
 class Recorder:
     """Frames in, a file out. The first frame fixes the size; others are fitted into it with a black border."""
 
-    def __init__(self, path: Path, rate: Fraction | None) -> None:
-        self.path, self.rate = path, rate or DEFAULT_RATE
-        self._part = part_of(path)
-        self._last_tick = -1
+    def __init__(self, path: Path, rate: Fraction | None, way: Way = WHOLE, mark: str | None = None) -> None:
+        """`mark` is a comment within the file. Live, a file of this name stays and this one gets a number."""
+        self.rate, self.way, self.mark = rate or DEFAULT_RATE, way, mark
+        self._last_tick, self._key_due_s = -1, Fraction(0)
         self._container: Any = None
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._part.open("w+b")  # Python's own file: unlike libavformat's it raises on a full disk
+            self.path, self._part, file = begin_file(path) if way.is_live else _begin_anew(path)
+        self._output = Output(file)
+
+    @property
+    def seconds(self) -> float:
+        """From the first frame to the last."""
+        return float(max(0, self._last_tick) * TIME_BASE)
+
+    @property
+    def bytes(self) -> int:
+        return self._output.bytes
 
     def write(self, picture: NDArray[np.uint8], time: Fraction | None, index: int) -> None:
         """One (H, W, 3) BGR picture, shown from `time` seconds on, or at the rate's beat when there is no time."""
@@ -47,12 +83,20 @@ class Recorder:
             frame = av.VideoFrame.from_ndarray(
                 _fitted(picture, (self._stream.height, self._stream.width)), format="bgr24"
             )
-            frame.pts, frame.time_base = self._tick(time if time is not None else index / self.rate), TIME_BASE
+            shown_s = time if time is not None else index / self.rate
+            frame.pts, frame.time_base = self._tick(shown_s), TIME_BASE
+            if self.way.key_every_s and shown_s >= self._key_due_s:
+                frame.pict_type = av.video.frame.PictureType.I
+                self._key_due_s = shown_s + self.way.key_every_s
             self._container.mux(self._stream.encode(frame))
 
     def _start(self, height: int, width: int) -> None:
-        self._container = av.open(_Output(self._file), mode="w", format=FORMATS[self.path.suffix.lower()])
-        stream = self._container.add_stream(CODEC, rate=self.rate, options=QUALITY)
+        suffix = self.path.suffix.lower()
+        options = dict(self.way.container[suffix])
+        self._container = av.open(self._output, mode="w", format=FORMATS[suffix], container_options=options)
+        if self.mark is not None:
+            self._container.metadata["comment"] = self.mark
+        stream = self._container.add_stream(CODEC, rate=self.rate, options=dict(self.way.codec))
         stream.width, stream.height = width, height
         # 4:2:0 halves the colour planes, which odd sizes do not allow.
         stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
@@ -71,26 +115,62 @@ class Recorder:
         with writing(self.path), _encoding(self.path):
             self._container.mux(self._stream.encode())
             self._container.close()
-            self._file.close()
+            self._output.flush()
+            self._name()
+        self._output.close()
+
+    def _name(self) -> None:
+        """Before the file is closed: until then it is locked, and nobody takes it for a leftover."""
+        if self.way.is_live:
+            self.path = keep_as(self._part, self.path)
+        else:
             os.replace(self._part, self.path)
 
     def close(self) -> None:
-        """Give everything back; what was not finished is removed."""
+        """Give everything back. What was not finished is removed; live, it is kept if a frame can be read from it."""
+        if not (self.way.is_live and self._is_kept()):
+            with suppress(OSError):
+                self._part.unlink()
+        self._output.close()
+
+    def _is_kept(self) -> bool:
+        """Close the file as far as the disk allows: where it has no room, without an index."""
+        if self._container is None or not self._part.exists():
+            return False
+        with suppress(av.error.FFmpegError, OSError):
+            self._container.close()
+        if not is_readable(self._part):
+            return False
         with suppress(OSError):
-            self._file.close()
-        with suppress(OSError):
-            self._part.unlink()
+            self._name()  # or it waits under its temporary name for the next start
+        return True
 
 
-class _Output:
+def _begin_anew(path: Path) -> tuple[Path, Path, BinaryIO]:
+    """As `begin_file`, where the file is to replace one of its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = part_of(path)
+    file = part.open("w+b")  # Python's own file: unlike libavformat's it raises on a full disk
+    lock(file)
+    return path, part, file
+
+
+class Output:
     """The file as FFmpeg sees it; only the first failure is raised, for FFmpeg goes on and PyAV prints the rest."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._failed = file, False
-        self.tell = file.tell
+        self._file, self._failed, self.bytes = file, False, 0
+        self.tell, self.flush = file.tell, file.flush
 
     def write(self, content: bytes) -> int:
-        return self._once(lambda: self._file.write(content), len(content))
+        return self._once(lambda: self._write_all(content), len(content))
+
+    def _write_all(self, content: bytes) -> int:
+        left = memoryview(content)
+        while left:  # what is not buffered may be written in parts
+            left = left[self._file.write(left) :]
+        self.bytes = max(self.bytes, self._file.tell())
+        return len(content)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._once(lambda: self._file.seek(offset, whence), 0)  # it may write what is buffered
@@ -103,6 +183,10 @@ class _Output:
         except OSError:
             self._failed = True
             raise
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._file.close()
 
 
 @contextmanager

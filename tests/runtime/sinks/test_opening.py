@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +21,9 @@ from fcn_edge.errors import OutputError, UsageError
 from fcn_edge.images import read_mask
 from fcn_edge.labels import VOID
 from runtime.overlay import Overlay
-from runtime.sinks.opening import open_sink
+from runtime.sinks.disk_space import DiskFull
+from runtime.sinks.opening import Frames, open_sink, require_sink_name
+from runtime.sinks.recording import RecordingOptions
 from runtime.sinks.sink import Segmented, Sink, SinkContext
 from runtime.sinks.window import DisplaySink
 from runtime.sources.frame import Frame
@@ -28,6 +32,7 @@ from tests.runtime.sinks.test_recorder import left_in, watch
 PALETTE_BGR = np.zeros((256, 3), np.uint8)
 PALETTE_BGR[: len(STREET_LABELS)] = np.array(STREET_LABELS.palette, np.uint8)[:, ::-1]
 CONTEXT = SinkContext(STREET_LABELS, "overlay", 0.5, Fraction(25, 2))
+LIVE_CONTEXT = replace(CONTEXT, rate=Fraction(25), live=True, recording=RecordingOptions(min_free_bytes=0))
 
 
 def some_mask(seed: int, size_hw: tuple[int, int] = (37, 53)) -> np.ndarray:
@@ -126,7 +131,8 @@ def test_json_lines_tell_each_frame(tmp_path: Path, capsys: pytest.CaptureFixtur
     line = json.loads(capsys.readouterr().out)
     shares = line.pop("class_shares")
     assert line == {
-        "index": 4, "name": "x.mp4", "time_s": 0.16, "size_hw": [5, 4], "times_ms": {"decode": 1.235, "infer": 2.0}
+        "source": "", "index": 4, "name": "x.mp4", "time_s": 0.16, "size_hw": [5, 4], "age_ms": None,
+        "dropped_before": 0, "times_ms": {"decode": 1.235, "infer": 2.0}
     }  # fmt: skip
     assert list(shares) == list(STREET_LABELS.names)
     assert (shares["sky"], shares["cyclist"], sum(shares.values())) == (0.75, 0.25, 1.0)
@@ -141,12 +147,103 @@ def test_class_shares_sum_to_one(capsys: pytest.CaptureFixture[str], seed: int) 
     assert shares["road"] == pytest.approx((mask == 3).mean(), abs=1e-6)
 
 
+def test_json_lines_of_a_camera_tell_its_name_the_age_and_what_was_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = Frame(np.zeros((4, 4, 3), np.uint8), 9, "gate", None, "gate", received_ns=5_000_000, decoded_ns=6_000_000)
+    fill(open_sink("json:-", LIVE_CONTEXT), [Segmented(frame, some_mask(1, (4, 4)), {}, None, 17_500_000, 3)])
+    line = json.loads(capsys.readouterr().out)
+    assert (line["source"], line["age_ms"], line["dropped_before"]) == ("gate", 12.5, 3)
+
+
+def test_a_cameras_lines_are_added_to_those_that_are_there(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    for index in range(3):
+        fill(open_sink(f"json:{path}", LIVE_CONTEXT), [segmented(some_mask(0), index)])
+    assert [json.loads(line)["index"] for line in path.read_text().splitlines()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("there", "kept"),
+    [
+        ('{"index": 7}\n{"index": 8, "na', '{"index": 7}\n'),
+        ('{"half', ""),
+        ('{"index": 7}', '{"index": 7}\n'),
+        ("{" + "x" * (1 << 20), "{" + "x" * (1 << 20) + "\n"),
+        ("a note", "a note\n"),
+        ("", ""),
+    ],
+    ids=["half a line", "nothing else", "no end", "too long for a line of ours", "no json", "empty"],
+)
+def test_half_a_line_of_a_machine_that_lost_its_power_is_cut_away(tmp_path: Path, there: str, kept: str) -> None:
+    (path := tmp_path / "out.jsonl").write_text(there)
+    fill(open_sink(f"json:{path}", LIVE_CONTEXT), [segmented(some_mask(0), 9)])
+    text = path.read_text()
+    assert text.startswith(kept) and json.loads(text[len(kept) :])["index"] == 9
+
+
 def test_a_json_file_has_a_line_a_frame_while_it_grows(tmp_path: Path) -> None:
     path = tmp_path / "new" / "out.jsonl"
     with closing(open_sink(f"json:{path}", CONTEXT)) as sink:
         for index in range(5):
             sink.write(segmented(some_mask(index), index))
             assert [json.loads(line)["index"] for line in path.read_text().splitlines()] == list(range(index + 1))
+
+
+def test_npz_masks_hold_the_ids_and_where_they_are_from(tmp_path: Path) -> None:
+    mask = some_mask(2)
+    frame = Frame(np.zeros((*mask.shape, 3), np.uint8), 12, "x.mp4", Fraction(1, 4), "x")
+    fill(open_sink(str(tmp_path / "%06d.npz"), CONTEXT), [Segmented(frame, mask, {})])
+    with np.load(tmp_path / "000012.npz", allow_pickle=False) as saved:
+        assert np.array_equal(saved["mask"], mask) and saved["mask"].dtype == np.uint8
+        assert (int(saved["index"]), float(saved["time"]), str(saved["source"])) == (12, 0.25, "x")
+        assert saved["names"].tolist() == list(STREET_LABELS.names)
+
+
+def test_npz_masks_of_pictures_have_no_time(tmp_path: Path) -> None:
+    fill(open_sink(str(tmp_path / "out.npz"), CONTEXT), [segmented(some_mask(2))])
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as saved:
+        assert np.isnan(saved["time"])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "there", "written"),
+    [
+        ("%06d.png", ["000000.png", "000007.png", "000009.jpg", "x.png"], ["000008.png", "000009.png"]),
+        ("%d.npz", ["9.npz", "10.npz"], ["11.npz", "12.npz"]),
+        ("cam-%03d.jpg", ["cam-999.jpg", "cam-1000.jpg", "cam2-5000.jpg"], ["cam-1001.jpg", "cam-1002.jpg"]),
+        ("%d/{name}-%d.png", ["4/a-4.png", "6/a-6.txt"], ["5/a-5.png", "6/a-6.png"]),
+        ("%06d.png", [], ["000000.png", "000001.png"]),
+    ],
+)
+def test_a_restart_overwrites_no_masks_of_a_camera(
+    tmp_path: Path, pattern: str, there: list[str], written: list[str]
+) -> None:
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+    fill(open_sink(str(tmp_path / pattern), LIVE_CONTEXT), [segmented(some_mask(0), index) for index in range(2)])
+    assert all((tmp_path / name).read_text() == "old" for name in there)
+    assert all((tmp_path / name).stat().st_size > 10 for name in written)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(there) + 2
+
+
+@pytest.mark.parametrize("uri", ["out.mkv", "%06d.png", "%06d.npz", "%06d.jpg", "json:out.jsonl"])
+def test_no_sink_of_a_camera_opens_where_the_disk_is_full(tmp_path: Path, uri: str) -> None:
+    kind, _, name = uri.rpartition(":")
+    full = replace(LIVE_CONTEXT, recording=RecordingOptions(min_free_bytes=1 << 60))
+    with pytest.raises(DiskFull, match="free space"):
+        open_sink(f"{kind}{':' if kind else ''}{tmp_path / name}", full)
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("uri", ["%06d.png", "json:out.jsonl"])
+def test_a_sink_of_a_camera_stops_at_the_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    kind, _, name = uri.rpartition(":")
+    eager = replace(LIVE_CONTEXT, recording=RecordingOptions(min_free_bytes=1000, check_s=0))
+    with closing(open_sink(f"{kind}{':' if kind else ''}{tmp_path / name}", eager)) as sink:
+        sink.write(segmented(some_mask(0), 0))
+        monkeypatch.setattr(os, "statvfs", lambda folder: os.statvfs_result([1, 1, 10_000, 999, 999, 0, 0, 0, 0, 0]))
+        with pytest.raises(DiskFull):
+            sink.write(segmented(some_mask(0), 1))
 
 
 FULL_DISK = """
@@ -219,4 +316,43 @@ def test_a_window_without_a_display_is_refused(monkeypatch: pytest.MonkeyPatch) 
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UsageError, match="DISPLAY is not set"):
-        DisplaySink(Overlay(STREET_LABELS), "overlay")
+        DisplaySink(CONTEXT)
+
+
+ANY_FRAMES = tuple(Frames)
+PICTURES = (Frames.PICTURE, Frames.FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("uri", "fits"),
+    [
+        ("null:", ANY_FRAMES),
+        ("display://", ANY_FRAMES),
+        ("json:-", ANY_FRAMES),
+        ("json:out.png", ANY_FRAMES),
+        ("http://127.0.0.1:8080", ANY_FRAMES),
+        ("out.mkv", ANY_FRAMES),
+        ("{source}/out.MP4", ANY_FRAMES),
+        ("100%.mkv", ANY_FRAMES),
+        ("rec/%Y%m%d-%H%M%S.mkv", (Frames.LIVE,)),
+        ("rec/%Y-%q.mkv", ()),
+        ("rec/%06d.mkv", ()),
+        ("masks/%06d.png", ANY_FRAMES),
+        ("{name}-%d.npz", ANY_FRAMES),
+        ("mask.png", PICTURES),
+        ("{name}.png", PICTURES),
+        ("{name}/mask.jpg", PICTURES),
+        ("out.avi", ()),
+        ("out", ()),
+        ("https://host", ()),
+        ("rtsp://host/live", ()),
+        ("", ()),
+    ],
+)
+@pytest.mark.parametrize("frames", Frames)
+def test_a_name_that_cannot_take_the_frames_is_refused(uri: str, fits: Sequence[Frames], frames: Frames) -> None:
+    if frames in fits:
+        require_sink_name(uri, frames)
+    else:
+        with pytest.raises(UsageError, match="wanted"):
+            require_sink_name(uri, frames)
