@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from aiohttp import web
 
@@ -19,9 +18,8 @@ from runtime.web.viewers import Audience, Viewer
 STATE_EVERY_S = 1.0
 HEARTBEAT_S = 20.0  # a viewer whose machine vanished gives its seat back, even where no frames come
 REPEAT_S = 5.0  # a camera that is silent: the last JPEG again, which tells who has vanished
-CLOSE_S = 1.0
+CLOSE_S = 1.0  # for the answer to a farewell
 MOST_SAID_BYTES = 1024  # by a viewer, who has nothing to say
-POLICY_VIOLATION = 1008  # of WebSockets (RFC 6455, 7.4.1)
 
 # A browser draws a part only when the next one's header has come, so that header is sent with the part before it.
 BOUNDARY = "fcn-edge-frame"
@@ -68,13 +66,10 @@ class Delivery:
         await socket.prepare(request)
         sending = asyncio.ensure_future(self._send_live(request, socket, viewer))
         try:
-            async for _ in socket:
-                break  # nothing that it says is wanted
+            await socket.receive()  # its farewell, for nothing else that it may say is wanted
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(socket.close(code=POLICY_VIOLATION), CLOSE_S)
         raise ConnectionResetError("the viewer has gone")
 
     async def _send_live(self, request: web.BaseRequest, socket: web.WebSocketResponse, viewer: Viewer) -> None:
@@ -82,13 +77,13 @@ class Delivery:
         try:
             viewer.tell(await self._state())
             while True:
-                frame, text = await viewer.take()
+                frame, text = await viewer.take(REPEAT_S)
                 if text is not None:
                     await self._send(request, socket.send_str(text))
                 if frame is not None:
                     await self._send(request, socket.send_bytes(await self._screen.encoded(frame, Form.LIVE)))
                     self._delivered(viewer, frame, greeting)
-        except (ConnectionError, asyncio.TimeoutError):
+        except ConnectionError:
             _cut(request)
         except Exception as error:
             self._faults(error)
@@ -105,7 +100,7 @@ class Delivery:
         try:
             await self._send(request, response.write(NEXT_PART.lstrip()))
             await self._send_stream(request, response, viewer)
-        except (ConnectionError, asyncio.TimeoutError):
+        except ConnectionError:
             _cut(request)
         except Exception as error:
             self._faults(error)
@@ -115,7 +110,7 @@ class Delivery:
     async def _send_stream(self, request: web.BaseRequest, response: web.StreamResponse, viewer: Viewer) -> None:
         greeting, jpeg = self._greet(viewer), b""
         while True:
-            frame = await _next(viewer, REPEAT_S)
+            frame, _ = await viewer.take(REPEAT_S)
             if frame is not None:
                 jpeg = await self._screen.encoded(frame, Form.STREAM)
             if jpeg:
@@ -131,25 +126,20 @@ class Delivery:
         return frame
 
     async def _send(self, request: web.BaseRequest, sending: Awaitable[None]) -> None:
-        """Until the kernel has every byte; raises asyncio.TimeoutError for a viewer that does not take them."""
-
-        async def sent() -> None:
+        """Until the kernel has every byte, or the viewer's time is over."""
+        clock = asyncio.get_running_loop().call_later(self._write_s, _cut, request)
+        try:
             await sending
             await request.writer.drain()
-
-        await asyncio.wait_for(sent(), self._write_s)
+        finally:
+            clock.cancel()
+        if request.transport is None:
+            raise ConnectionResetError("it was cut off, or went")
 
     def _delivered(self, viewer: Viewer, frame: Shown, greeting: Shown | None) -> None:
         viewer.sent += 1
         if frame is not greeting:  # which waited for a viewer to come: no age of a stream
             self._on_wire(frame.age_ms)
-
-
-async def _next(viewer: Viewer, within_s: float) -> Shown | None:
-    try:
-        return (await asyncio.wait_for(viewer.take(), within_s))[0]
-    except asyncio.TimeoutError:
-        return None
 
 
 def _cut(request: web.BaseRequest) -> None:

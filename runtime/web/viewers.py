@@ -17,7 +17,8 @@ class Viewer:
         self.form, self.source = form, source  # None: whatever comes
         self.sent = self.dropped = 0
         self._loop, self._lock, self._wake = loop, threading.Lock(), asyncio.Event()
-        self._frame: Shown | None = None
+        self._frame: Shown | None = None  # the one that waits
+        self._newest: Shown | None = None  # offered so far
         self._text: str | None = None
 
     @property
@@ -31,7 +32,9 @@ class Viewer:
     def offer(self, frame: Shown) -> None:
         """The newest frame; one that still waits is dropped for it."""
         with self._lock:
-            replaced, self._frame = self._frame, frame
+            if frame is self._newest:  # it came while this viewer was greeted with it
+                return
+            replaced, self._frame, self._newest = self._frame, frame, frame
             self.dropped += replaced is not None
         if replaced is None:  # or the wake-ups of a loop that is busy would pile up
             with suppress(RuntimeError):  # the loop has ended, and its viewers with it
@@ -42,9 +45,13 @@ class Viewer:
         self._text = text
         self._wake.set()
 
-    async def take(self) -> tuple[Shown | None, str | None]:
-        """What came since the last time: waits until something did. Loses nothing when cancelled."""
-        await self._wake.wait()
+    async def take(self, within_s: float) -> tuple[Shown | None, str | None]:
+        """What came since the last time: waits until something did, or the time is over."""
+        clock = self._loop.call_later(within_s, self._wake.set)  # wait_for may lose a cancellation before Python 3.12
+        try:
+            await self._wake.wait()
+        finally:
+            clock.cancel()
         self._wake.clear()
         with self._lock:
             frame, self._frame = self._frame, None

@@ -104,15 +104,27 @@ def test_a_page_watches_the_source_that_it_names() -> None:
             assert told_status(opened) == 404
 
 
-def test_a_viewer_has_nothing_to_say() -> None:
-    async def speak(opened: Socket) -> int | None:
+def test_a_viewer_that_speaks_is_sent_away() -> None:
+    async def speak(opened: Socket) -> None:
         await opened.send_str("stop the camera")
-        while not (await opened.receive()).type == aiohttp.WSMsgType.CLOSE:
+        async for _ in opened:
             pass
+
+    with serving() as page:
+        watching(page, speak)
+        wait_until(lambda: page.facts()["viewers"] == 0)
+
+
+def test_a_page_that_says_goodbye_is_answered() -> None:
+    async def leave(opened: Socket) -> int | None:
+        await next_frame(opened)
+        await opened.close(code=1001)
         return opened.close_code
 
     with serving() as page:
-        assert watching(page, speak) == 1008
+        page.sink.write(segmented(0))
+        assert watching(page, leave) in (1000, 1001)
+        wait_until(lambda: page.facts()["viewers"] == 0)
 
 
 def test_a_frame_is_encoded_once_however_many_watch() -> None:
