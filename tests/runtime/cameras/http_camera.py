@@ -24,6 +24,7 @@ class Fault(Enum):
     CLOSE = "close"  # every connection ends after its next picture
     SILENCE = "silence"  # connections stay open, and nothing comes any more
     NO_ANSWER = "no answer"  # connections are taken, and requests not answered
+    LOST = "lost"  # the same, and these connections stay dead for ever, as after a power cut
     TRUNCATED = "truncated"
     ZEROED = "zeroed"
     CUT_OUT = "cut out"
@@ -87,6 +88,10 @@ class HttpCamera:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)  # wakes whoever waits in accept
             listener.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Every connection breaks, and new ones are taken."""
         with self._lock:
             for connection in self._open:
                 with suppress(OSError):
@@ -115,8 +120,8 @@ class HttpCamera:
 
     def _answer(self, connection: socket.socket) -> None:
         request = _request(connection)
-        if self.fault is Fault.NO_ANSWER:
-            self._wait_while(Fault.NO_ANSWER)
+        if self.fault in (Fault.NO_ANSWER, Fault.LOST):
+            self._wait_while(self.fault)
         elif self.fault is Fault.GARBAGE:
             connection.sendall(bytes(range(256)) * 8)
         elif self.fault is Fault.ENDLESS:
@@ -146,7 +151,7 @@ class HttpCamera:
     def _stream(self, connection: socket.socket) -> None:
         _send(connection, "200 OK", f"Content-Type: multipart/x-mixed-replace; boundary={BOUNDARY}")
         while not self._stopped.wait(1 / self.rate):
-            if self.fault in (Fault.SILENCE, Fault.NO_ANSWER):
+            if self.fault in (Fault.SILENCE, Fault.NO_ANSWER, Fault.LOST):
                 self._wait_while(self.fault)
             jpeg = self._jpeg()
             length = f"Content-Length: {len(jpeg)}\r\n" if self._with_lengths else ""
@@ -164,7 +169,7 @@ class HttpCamera:
 
     def _wait_while(self, fault: Fault) -> None:
         """A connection in silence, even when it is left alone."""
-        while self.fault is fault and not self._stopped.wait(0.02):
+        while (fault is Fault.LOST or self.fault is fault) and not self._stopped.wait(0.02):
             pass
 
 
