@@ -32,8 +32,8 @@ from runtime.sources.address import Address, read_address
 
 Factory = Callable[[Address, Limits], Reader]
 
-PRINT_EVERY_S = 0.5  # how often a picture's content is summed up
-PRINT_ROWS = 16  # one row of so many is looked at: a fraction of a millisecond, and what moves is higher than that
+SUM_EVERY_S = 0.5  # how often a picture's content is summed up
+SUM_ROWS = 16  # one row of so many is looked at: a fraction of a millisecond, and what moves is higher than that
 TELL_S = 1.0  # the parent that has not listened for so long to the last word will not hear it
 
 
@@ -48,7 +48,7 @@ class Outbox:
         self._free = set(range(SLOTS))
         self._spoiled: Counter[str] = Counter()  # and not told yet
         self._dropped = 0
-        self._print_due_s = 0.0
+        self._sum_due_s = 0.0
 
     def put(self, picture: Picture) -> None:
         """Copies it."""
@@ -62,7 +62,7 @@ class Outbox:
         slot = self._free.pop()
         np.copyto(self._ring.picture(slot, size_hw), picture.image, casting="no")
         moments = picture.received_ns, picture.decoded_ns, picture.time
-        content = self._print(picture.image)
+        content = self._sum(picture.image)
         if not self.tell(Filled(slot, size_hw, *moments, content, dict(self._spoiled), self._dropped)):
             self._free.add(slot)
             self._dropped += 1
@@ -90,12 +90,12 @@ class Outbox:
             if isinstance(message, Freed):
                 self._free.add(message.slot)
 
-    def _print(self, image: NDArray[np.uint8]) -> int | None:
+    def _sum(self, image: NDArray[np.uint8]) -> int | None:
         now = monotonic()
-        if now < self._print_due_s:
+        if now < self._sum_due_s:
             return None
-        self._print_due_s = now + PRINT_EVERY_S
-        return zlib.crc32(np.ascontiguousarray(image[::PRINT_ROWS]).data)
+        self._sum_due_s = now + SUM_EVERY_S
+        return zlib.crc32(np.ascontiguousarray(image[::SUM_ROWS]).data)
 
 
 def main(parent_pid: int, socket_fd: int, ring_fd: int) -> NoReturn:

@@ -61,7 +61,7 @@ class Connection:
                 self._finite = message.finite
             case Filled():
                 self._intake.take_in(self._child, message)
-                self.watch.good(monotonic(), message.print)
+                self.watch.good(monotonic(), message.content)
             case Unusable():
                 self._intake.take_in_unusable(message)
                 self.watch.bad(sum(message.spoiled.values()))

@@ -57,7 +57,7 @@ class Filled:
     received_ns: int
     decoded_ns: int
     time: float | None  # seconds in the medium
-    print: int | None  # of its content, now and then: the same twice is the same picture
+    content: int | None  # a sum of it, now and then: the same twice is the same picture
     spoiled: Mapping[str, int] = field(default_factory=dict)
     dropped: int = 0
 

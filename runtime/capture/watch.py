@@ -22,8 +22,8 @@ class Watch:
         self._first_good_s: float | None = None
         self.last_good_s = now_s
         self._bad_in_a_row = 0
-        self._print: int | None = None
-        self._print_since_s = now_s
+        self._content: int | None = None
+        self._content_since_s = now_s
 
     def begun(self, now_s: float) -> None:
         """The child connects now."""
@@ -33,8 +33,8 @@ class Watch:
         """A picture came; `content` sums it up, where that was looked at."""
         self._first_good_s = now_s if self._first_good_s is None else self._first_good_s
         self.last_good_s, self._bad_in_a_row = now_s, 0
-        if content is not None and content != self._print:
-            self._print, self._print_since_s = content, now_s
+        if content is not None and content != self._content:
+            self._content, self._content_since_s = content, now_s
 
     def bad(self, count: int) -> None:
         """So many came spoiled."""
@@ -61,7 +61,7 @@ class Watch:
     def frozen(self) -> Reason | None:
         """Told while pictures come that are all the same."""
         limit_s = self._limits.frozen_s
-        if self._print is None or self.last_good_s - self._print_since_s < limit_s:
+        if self._content is None or self.last_good_s - self._content_since_s < limit_s:
             return None
         cure = "see whether the camera itself hangs; a scene that stands still on purpose may be left so"
         return self._reason("FROZEN", f"the same picture for more than {limit_s:g} s", cure)

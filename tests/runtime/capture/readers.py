@@ -67,10 +67,11 @@ def open_fake(address: Address, limits: Limits) -> Reader:
 
 
 def steady(asked: dict[str, str]) -> Iterator[Picture]:
-    """Pictures at `rate` a second (50), `count` of them (for ever)."""
+    """`count` pictures (for ever), `rate` a second (50), of `size` (24x32)."""
     count, pause_s = int(asked.get("count", 10**9)), 1 / float(asked.get("rate", 50))
+    height, width = map(int, asked.get("size", "24x32").split("x"))
     for index in range(count):
-        yield picture(index, at_s=index * pause_s)
+        yield picture(index, (height, width), at_s=index * pause_s)
         time.sleep(pause_s)
 
 

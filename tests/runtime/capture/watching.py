@@ -70,13 +70,13 @@ def conserves(camera: Camera, taken: int) -> bool:
     return counts.received == taken + sum(counts.bad.values()) + sum(counts.dropped.values())
 
 
-def children() -> set[int]:
-    """Processes of ours, and theirs in turn, that are no zombies."""
+def children(of: int | None = None) -> set[int]:
+    """Processes that a process (this one) has started, and theirs in turn, without zombies."""
     parents = {pid: parent for pid, parent, state in _processes() if state != "Z"}
-    ours = {os.getpid()}
-    while grown := {pid for pid, parent in parents.items() if parent in ours} - ours:
-        ours |= grown
-    return ours - {os.getpid()}
+    family = {of or os.getpid()}
+    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return family - {of or os.getpid()}
 
 
 def is_running(pid: int) -> bool:

@@ -1,0 +1,38 @@
+"""What a process holds of its machine, and whether that grows."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Of this process, at one moment."""
+
+    descriptors: int
+    threads: int
+    mappings: int
+    pss_bytes: int  # memory, with its share of what others share
+
+
+def footprint() -> Footprint:
+    gc.collect()
+    rollup = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
+    pss = next(line for line in rollup.splitlines() if line.startswith("Pss:"))
+    return Footprint(
+        len(os.listdir("/proc/self/fd")),
+        threading.active_count(),
+        Path("/proc/self/maps").read_text(encoding="utf-8").count("\n"),
+        1024 * int(pss.split()[1]),
+    )
+
+
+def grown(before: Footprint, after: Footprint, most_bytes: int, most_mappings: int = 8) -> list[str]:
+    """What has grown, in words. An allocator may keep a few mappings and pages; nobody a descriptor or a thread."""
+    limits = {"descriptors": 0, "threads": 0, "mappings": most_mappings, "pss_bytes": most_bytes}
+    pairs = zip(limits.items(), astuple(before), astuple(after), strict=True)
+    return [f"{name}: {old} -> {new}" for (name, most), old, new in pairs if new - old > most]
