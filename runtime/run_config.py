@@ -31,6 +31,7 @@ from fcn_edge.settings_file import (
     require_value,
 )
 from runtime.placeholders import expand
+from runtime.sinks.opening import Frames, require_sink_name
 from runtime.sources.address import read_address
 from runtime.sources.naming import NamedSource, name_sources
 
@@ -102,16 +103,16 @@ def read_run_config(
     """Raises UsageError, which names the file, the line, the key, what was wanted and what was found."""
     file = read_settings(path, "configuration")
     require_known(file, [ONE, SEVERAL, SINKS, *options], "run")
-    filled = replace(
-        file, values={key: _filled(file, (key,), value, environment) for key, value in file.values.items()}
-    )
-    for key in filter(options.__contains__, file.values):
+    values = {key: _filled(file, (key,), value, environment) for key, value in file.values.items()}
+    filled = replace(file, values=values)
+    for key in filter(options.__contains__, values):
         _require_option(file, filled, key, options[key])
+    sources = _sources(filled)
     return RunConfig(
         str(path),
-        _sources(filled),
-        _sinks(filled),
-        {str(options[key].name): value for key, value in filled.values.items() if key in options},
+        sources,
+        _sinks(file, filled, sources),
+        {str(options[key].name): value for key, value in values.items() if key in options},
     )
 
 
@@ -159,11 +160,24 @@ def _named_source(file: SettingsFile, name: str, address: Any) -> NamedSource:
         return NamedSource(name, read_address(address))
 
 
-def _sinks(file: SettingsFile) -> tuple[str, ...]:
-    sinks = _list(file, SINKS, "a list")
-    for sink in sinks:
-        _require_text(file, (SINKS,), sink)
+def _sinks(written: SettingsFile, filled: SettingsFile, sources: Sequence[NamedSource]) -> tuple[str, ...]:
+    sinks = _list(filled, SINKS, "a list")
+    frames = Frames.LIVE if any(source.address.is_live for source in sources) else Frames.FOLDER  # which takes most
+    for sink, as_written in zip(sinks, written.values.get(SINKS, ()), strict=True):
+        _require_text(filled, (SINKS,), sink)
+        if sources:
+            _require_sink(filled, sink, as_written, frames)
     return tuple(sinks)
+
+
+def _require_sink(file: SettingsFile, sink: str, as_written: str, frames: Frames) -> None:
+    with file.naming(SINKS):
+        try:
+            require_sink_name(sink, frames)
+        except UsageError:
+            if sink == as_written:
+                raise
+            raise UsageError(f"wanted sinks, found that {as_written!r} stands for none; change that") from None
 
 
 def _list(file: SettingsFile, key: str, wanted: str) -> list[Any]:

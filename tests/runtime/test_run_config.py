@@ -133,6 +133,8 @@ def test_a_slip_in_a_name_is_told_with_the_name_that_is_meant(read: Read, key: s
         ('sinks = "out.mkv"', 1, ("a list for sinks", "found 'out.mkv'")),
         ('\nsinks = ["out.mkv", {}]', 2, ("text in quotes for sinks", "found {}")),
         ('sinks = [""]', 1, ("a name for sinks, found an empty text",)),
+        ('source = "0"\nsinks = ["null:", "out.avi"]', 2, ("sinks: wanted display://, out.mkv", "'out.avi'")),
+        ('source = "0"\nsinks = ["mask.png"]', 2, ("sinks: mask.png: wanted a name for each frame of a camera",)),
         ('source = "rtsp://${GATE@host"', 1, ("source: wanted ${NAME}", "'${GATE@host'")),
         ('source = "rtsp://${../../etc/shadow}@host"', 1, ("source: wanted ${NAME}",)),
         ('[sources]\ngate = "rtsp://me:${GATE}@host"', 2, ("sources.gate: wanted a value for ${GATE}", "set GATE")),
@@ -191,10 +193,18 @@ def test_a_credential_that_cannot_be_read_is_told(read: Read, tmp_path: Path) ->
     assert message.startswith("run.toml, line 1: model: wanted the credential GATE, found: bytes that are not UTF-8; ")
 
 
-@pytest.mark.parametrize("text", ['view = "${SECRET}"', 'source = "${SECRET}"', 'sources = {gate = "${SECRET}"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'view = "${SECRET}"',
+        'source="0"; sinks = ["${SECRET}"]',
+        'source = "${SECRET}"',
+        'sources = {gate = "${SECRET}"}',
+    ],
+)
 def test_no_message_shows_what_a_placeholder_stands_for(read: Read, text: str) -> None:
-    message = refusal(read, text, SECRET="foo://me:hunter2@host")
-    assert "line 1" in message and "hunter2" not in message
+    message = refusal(read, text.replace("; ", "\n"), SECRET="foo://me:hunter2@host")
+    assert "run.toml, line " in message and "hunter2" not in message
 
 
 # -- with the command line ----------------------------------------------------------------------------------------
