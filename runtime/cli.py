@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -16,54 +15,30 @@ from fcn_edge.options import SIZE
 from fcn_edge.progress import say
 from fcn_edge.report import print_table
 from runtime.bench import BenchConfig, bench
+from runtime.capture.limits import Limits
 from runtime.latency import latency_rows
 from runtime.overlay import VIEWS
 from runtime.run import RunOptions, run
+from runtime.run_config import RunConfig, chosen_sources, config_option
 from runtime.segmenter import Segmenter
-from runtime.session import ENGINES, open_session
+from runtime.serving_options import serving_options
+from runtime.session import open_session
+from runtime.sinks.recording import RecordingOptions
 from runtime.sinks.sink import SinkContext
-from runtime.sources.naming import name_sources
 from runtime.stream.report import StreamReport
+from runtime.web.options import WebOptions
 
 MODEL = click.Path(path_type=Path)
-
-# What `open_session` takes beside the model, by its own names.
-SERVING = (
-    click.option(
-        "--engine",
-        type=click.Choice(ENGINES),
-        default="auto",
-        show_default=True,
-        help="auto: of a bundle the fastest here, measured once.",
-    ),
-    click.option("--precision", default="auto", show_default=True, help="Which file of the bundle."),
-    click.option("--threads", type=click.IntRange(1), help="Of an engine on the CPU; default: all cores."),
-    click.option(
-        "--trust-engine", is_flag=True, help="Open a TensorRT engine that fcn-edge did not build: it is code, and runs."
-    ),
-    click.option(
-        "--cuda-graph/--no-cuda-graph",
-        default=True,
-        show_default=True,
-        help="Of TensorRT: launch a frame's work as one.",
-    ),
-)
-
-Command = TypeVar("Command", bound=Callable[..., None])
-
-
-def serving_options(command: Command) -> Command:
-    """A command with the options of SERVING, in their order."""
-    for option in reversed(SERVING):
-        command = option(command)
-    return command
+GIB = 1 << 30
 
 
 @click.command("run", epilog="Example: fcn-edge run rtsp://camera/stream http://127.0.0.1:8080 --model bundle")
-@click.argument("source")
+@click.argument("source", required=False)
 @click.argument("sinks", nargs=-1, metavar="[SINK ...]")
 @click.option("-m", "--model", type=MODEL, required=True, help="A bundle, an ONNX file or an engine.")
-@click.option("--also", multiple=True, metavar="SOURCE", help="Another source, for the same model; may be repeated.")
+@click.option("--also", multiple=True, metavar="SOURCE", help="One more source for the same model; repeatable.")
+@config_option
+@click.option("--check", is_flag=True, help="Only tell whether the configuration is one; open nothing.")
 @serving_options
 @click.option(
     "--view",
@@ -75,17 +50,63 @@ def serving_options(command: Command) -> Command:
 @click.option(
     "--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="The mask's share of the overlay."
 )
+@click.option("--legend/--no-legend", default=True, show_default=True, help="Name the classes in the picture.")
+@click.option(
+    "--smooth",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Masks in a row that must agree before a pixel of a still picture changes its class.",
+)
 @click.option("--max-fps", type=click.FloatRange(0, min_open=True), help="Frames a second of each camera, at most.")
 @click.option("--fail-fast", is_flag=True, help="End with exit code 3 when a camera is lost or not there.")
+@click.option(
+    "--stall-after",
+    type=click.FloatRange(0.5),
+    default=Limits.stall_s,
+    show_default=True,
+    help="Seconds without a picture after which a camera is connected anew.",
+)
+@click.option(
+    "--connect-within",
+    type=click.FloatRange(0.5),
+    default=Limits.connect_s,
+    show_default=True,
+    help="Seconds that a camera may take to its first picture.",
+)
+@click.option(
+    "--segment",
+    type=click.FloatRange(1),
+    default=RecordingOptions.segment_s,
+    show_default=True,
+    help="Seconds per file of a recording whose name holds the time.",
+)
+@click.option("--keep-gib", type=click.FloatRange(0, min_open=True), help="Of such recordings; the oldest are deleted.")
+@click.option("--free-gib", type=click.FloatRange(0), help="Left on the disk of recordings; default 1, or a twentieth.")
+@click.option("--token-file", type=MODEL, help="Of the live page, wherever it listens: the secret that viewers need.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A name under which browsers reach the live page.")
+@click.option("--no-token", is_flag=True, help="Anybody in the network may watch the live page.")
 def run_command(
-    source: str,
+    source: str | None,
     sinks: tuple[str, ...],
     model: Path,
     also: tuple[str, ...],
+    config: RunConfig | None,
+    check: bool,
     view: str,
     alpha: float,
+    legend: bool,
+    smooth: int,
     max_fps: float | None,
     fail_fast: bool,
+    stall_after: float,
+    connect_within: float,
+    segment: float,
+    keep_gib: float | None,
+    free_gib: float | None,
+    token_file: Path | None,
+    allow_host: tuple[str, ...],
+    no_token: bool,
     **serving: Any,
 ) -> None:
     """Segment SOURCE into every SINK, with a latency table at the end.
@@ -93,11 +114,32 @@ def run_command(
     SOURCE: a video file, a picture, a folder of pictures; or a camera: 0, /dev/video0, csi://0, rtsp://HOST/PATH,
     http://HOST/PATH, test://. NAME=SOURCE gives a camera a name.
 
-    SINK: display://, http://HOST:PORT, out.mkv, out.mp4, masks/%06d.png, frames/%06d.jpg, json:-, json:FILE or null:.
+    SINK: display://, http://HOST:PORT (the live page), out.mkv, out.mp4, masks/%06d.png, masks/%06d.npz,
+    frames/%06d.jpg, json:-, json:FILE, null:; of a camera also rec/%Y%m%d-%H%M%S.mkv. {source} in a name stands for
+    the source's.
     """
-    context = partial(SinkContext, view=view, alpha=alpha)
-    named = name_sources([source, *also])
-    run(RunOptions(named, sinks, model, context, serving, max_fps, retry=not fail_fast), _tell)
+    recording = RecordingOptions(segment, _bytes(free_gib), _bytes(keep_gib))
+    web = WebOptions(token_file=token_file, allowed_hosts=allow_host, allow_no_token=no_token)
+    options = RunOptions(
+        chosen_sources([source, *also], config),
+        sinks,
+        model,
+        partial(SinkContext, view=view, alpha=alpha, has_legend=legend, recording=recording, web=web),
+        serving,
+        smooth=smooth,
+        most_fps=max_fps,
+        retry=not fail_fast,
+        limits=Limits(connect_s=connect_within, stall_s=stall_after),
+    )
+    if check:
+        options.require_possible()
+        say(f"{config or 'the command line'} can be run")
+    else:
+        run(options, _tell)
+
+
+def _bytes(gib: float | None) -> int | None:
+    return None if gib is None else int(gib * GIB)
 
 
 def _tell(report: StreamReport, was_stopped: bool) -> None:

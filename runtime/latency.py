@@ -60,7 +60,7 @@ def latency_rows(summary: Mapping[str, Mapping[str, float | None]]) -> list[list
     """A table: the header, then a row of milliseconds per stage."""
     columns = ["mean", *(f"p{percentile}" for percentile in PERCENTILES), "max"]
     rows = [
-        [stage, str(int(figures["n"])), *(_told(figures[column]) for column in columns)]
+        [stage, str(int(figures["n"] or 0)), *(_told(figures[column]) for column in columns)]
         for stage, figures in summary.items()
     ]
     return [["stage", "n", *columns], *rows]

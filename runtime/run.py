@@ -16,22 +16,28 @@ from fcn_edge.errors import UsageError
 from fcn_edge.images import IMAGE_SUFFIXES
 from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import progress, say
+from runtime.capture.camera import Camera
+from runtime.capture.limits import Limits
+from runtime.machine_watch import MachineWatch
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
 from runtime.session_protocol import Session
-from runtime.sinks.opening import open_sink
+from runtime.sinks.opening import Frames, open_sink, require_sink_name
 from runtime.sinks.sink import SinkContext
-from runtime.sources.address import redact
+from runtime.smoothing import Smoothing
+from runtime.sources.address import Address, redact
 from runtime.sources.frame import FrameSource
 from runtime.sources.naming import NamedSource
 from runtime.sources.opening import open_path
 from runtime.stream.counts import FrameCounts
 from runtime.stream.feed import FileFeed
+from runtime.stream.log_lines import headline
 from runtime.stream.report import StreamReport
 from runtime.stream.service import Service
 from runtime.stream.status import Status
 from runtime.stream.stream import Stream, StreamOptions
-from runtime.stream.watchdog import Heartbeat, Watchdog
+from runtime.stream.teller import telling
+from runtime.stream.watchdog import Heartbeat, Watchdog, tell_stacks_of_crashes
 
 SOURCE = "{source}"  # in a sink's name: a sink for each source, by its name
 
@@ -45,26 +51,45 @@ class RunOptions:
     model: Path
     context: Callable[..., SinkContext]  # what sinks draw with, once classes, rate and stream are there to be given
     serving: Mapping[str, Any] = field(default_factory=dict)  # what `open_session` takes beside the model
-    most_fps: float | None = None
+    smooth: int = 1  # masks that must agree
+    most_fps: float | None = None  # of each camera
     retry: bool = True  # of cameras that are lost or not there yet
-    limits: Any = None
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def is_live(self) -> bool:
         return any(source.address.is_live for source in self.sources)
 
+    def require_possible(self) -> None:
+        """What names alone tell: cameras and files do not mix, no sink overwrites a source, no two write one file, and
+        each can take what the sources give."""
+        if len({one.address.is_live for one in self.sources}) > 1:
+            raise UsageError(
+                "wanted cameras or files, found both: files are read whole, cameras as they come; run them apart"
+            )
+        paths = [Path(sink.removeprefix("json:")).resolve() for sink in self.sinks]
+        twice = next((sink for sink, path in zip(self.sinks, paths, strict=True) if paths.count(path) > 1), None)
+        if twice:
+            raise UsageError(f"wanted every sink once, found {twice} twice; leave one out")
+        for source in self.sources:
+            for sink in self.sinks:
+                require_sink_name(sink, _frames_of(source.address))
+            if not source.address.is_live:
+                _require_beside(Path(source.address.target), dict(zip(paths, self.sinks, strict=True)))
+
 
 def run(options: RunOptions, tell: Callable[[StreamReport, bool], None]) -> None:
     """Segment every source into every sink, until they end or the user does; `tell` gets the report and whether it was
     the user."""
-    require_possible(options)
+    options.require_possible()
+    tell_stacks_of_crashes()
     interrupt = Interrupt("frame")
     with ExitStack() as stack:
         stack.enter_context(interrupt.listening())
         files = {one.name: open_path(Path(one.address.target)) for one in options.sources if not one.address.is_live}
         session = stack.enter_context(open_session(options.model, **options.serving))
         say(f"model {options.model}: {session.facts.precision} on {session.device}")
-        stream = Stream(Segmenter(session), _looked_after(options, session, files, stack))
+        stream = Stream(Segmenter(session, _smoothing(options.smooth)), _looked_after(options, session, files, stack))
         _add_sources(stream, options, files)
         _add_sinks(stream, options, files, session)
         report = stream.run(interrupt)
@@ -73,19 +98,13 @@ def run(options: RunOptions, tell: Callable[[StreamReport, bool], None]) -> None
             _leave(report.abandoned)
 
 
-def require_possible(options: RunOptions) -> None:
-    """What names alone tell: cameras and files do not mix, no sink overwrites a source, no two write one file."""
-    if len({one.address.is_live for one in options.sources}) > 1:
-        raise UsageError(
-            "wanted cameras or files, found both: files are read whole, cameras as they come; run them apart"
-        )
-    paths = [Path(sink.removeprefix("json:")).resolve() for sink in options.sinks]
-    twice = next((sink for sink, path in zip(options.sinks, paths, strict=True) if paths.count(path) > 1), None)
-    if twice:
-        raise UsageError(f"wanted every sink once, found {twice} twice; leave one out")
-    for source in options.sources:
-        if not source.address.is_live:
-            _require_beside(Path(source.address.target), dict(zip(paths, options.sinks, strict=True)))
+def _frames_of(address: Address) -> Frames:
+    path = Path(address.target)
+    if address.is_live:
+        return Frames.LIVE
+    if path.is_dir():
+        return Frames.FOLDER
+    return Frames.PICTURE if path.suffix.lower() in IMAGE_SUFFIXES else Frames.VIDEO
 
 
 def _require_beside(source: Path, taken: Mapping[Path, str]) -> None:
@@ -94,6 +113,10 @@ def _require_beside(source: Path, taken: Mapping[Path, str]) -> None:
     clash = taken.get(given) or (folders.get(given) if given.is_dir() else None)
     if clash:
         raise UsageError(f"wanted sinks beside the source {source}, found {clash} in its place; write elsewhere")
+
+
+def _smoothing(agreeing: int) -> Smoothing | None:
+    return Smoothing(agreeing) if agreeing > 1 else None
 
 
 def _looked_after(
@@ -110,16 +133,15 @@ def _looked_after(
     )
     if not options.is_live:
         return replace(looked_after, on_frame=_counted(files, stack))
-    from runtime.machine_state import MachineState
-    from runtime.stream.log_lines import LogLines
-
-    machine, service, lines = MachineState(), Service.from_environment(), LogLines()
+    machine, service, tell = MachineWatch(), Service.from_environment(), stack.enter_context(telling())
+    machine.start()
+    stack.callback(machine.stop)
     service.ready()
     stack.callback(service.stopping)
 
     def tick(status: Status) -> None:
-        lines.tell(status)
-        service.tick(lines.summary(status))
+        tell(status)
+        service.tick(headline(status))
 
     return replace(looked_after, machine=machine.now, machine_reason=machine.reason, ticks=[*looked_after.ticks, tick])
 
@@ -155,8 +177,6 @@ def _add_sources(stream: Stream, options: RunOptions, files: Mapping[str, FrameS
         if source.name in files:
             stream.add_source(FileFeed(source.name, files[source.name], stream.arrived))
         else:
-            from runtime.capture.camera import Camera
-
             counts = FrameCounts()
             camera = Camera(
                 source.name, source.address, counts, stream.arrived, limits=options.limits, retry=options.retry

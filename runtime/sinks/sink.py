@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
@@ -17,6 +18,7 @@ from runtime.overlay import Overlay
 from runtime.sinks.recording import RecordingOptions
 from runtime.sources.frame import Frame
 from runtime.stream.status import Status
+from runtime.web.options import WebOptions
 
 Times = Mapping[str, float]  # stage -> milliseconds
 NONE: Times = {}
@@ -89,8 +91,12 @@ class SinkContext:
     rate: Fraction | None
     live: bool = False  # frames come when they come, for months: what is written must be whole at every moment
     status: Callable[[], Status] | None = None  # of the stream, for whoever shows it
-    recording: RecordingOptions = RecordingOptions()
+    has_legend: bool = True
+    recording: RecordingOptions = field(default_factory=RecordingOptions)
+    web: WebOptions = field(default_factory=WebOptions)
+    snapshots: Path = Path()  # the folder that the window saves pictures to
     on_wire: Callable[[float], None] = lambda age_ms: None  # told how old a frame was when a viewer had been sent it
+    on_closed: Callable[[], None] = lambda: None  # a viewer closed the window; any thread, also while no frame comes
 
     def overlay(self) -> Overlay:
-        return Overlay(self.labels, self.alpha)
+        return Overlay(self.labels, self.alpha, has_legend=self.has_legend)

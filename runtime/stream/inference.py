@@ -90,7 +90,7 @@ class Inference:
         """None where the model failed on a camera's frame: the next may be better."""
         try:
             with self._guard():
-                result = self.segmenter(frame.image)
+                result = self.segmenter(frame.image, feed.name, 1e-9 * frame.received_ns if feed.live else None)
         except DeviceError:
             feed.counts.drop("model")
             raise
