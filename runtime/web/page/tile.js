@@ -29,7 +29,7 @@ export class Tile {
     this.frame = make("div", { class: "screen" }, frame);
     this.frame.append(divider(frame), this.banner, this.paused);
     const caption = make("figcaption", {}, make("b", { class: "name" }, name), this.state, this.figures);
-    this.node = make("figure", { class: "tile" }, this.frame, caption);
+    this.node = make("figure", { class: "tile", "data-empty": "true" }, this.frame, caption);
   }
 
   #drawn(header, onShown) {
@@ -39,6 +39,7 @@ export class Tile {
     this.#shownAt = performance.now();
     this.#age = header.age_ms;
     this.#broken = false;
+    this.node.dataset.empty = false;
     onShown({ ...header, canvas: this.camera.id, maskCanvas: this.mask.id, shownAt: performance.timeOrigin + this.#shownAt });
   }
 
@@ -55,7 +56,6 @@ export class Tile {
     const isLost = problem !== "" && !this.#isCalm(source);
     this.banner.dataset.calm = !isLost;
     this.node.dataset.lost = isLost;
-    this.node.dataset.empty = this.#shownAt === null;
     const state = link.isOpen ? (source?.state ?? "") : "";
     write(this.state, state === "STREAMING" ? "" : state);
     this.state.dataset.state = state;

@@ -115,10 +115,18 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
-    def mouse(self, kind: str, x: float, y: float) -> None:
-        """`mouseMoved`, `mousePressed` or `mouseReleased` there."""
-        held = {"mouseMoved": {}, "mousePressed": {"button": "left", "clickCount": 1}}
-        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held.get(kind, {"button": "left"}))
+    def point(self, x: float, y: float) -> None:
+        """Move the mouse there."""
+        self._mouse("mouseMoved", x, y)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        self._mouse("mouseMoved", *start)
+        self._mouse("mousePressed", *start, button="left", clickCount=1)
+        self._mouse("mouseMoved", *end, button="left", buttons=1)
+        self._mouse("mouseReleased", *end, button="left")
+
+    def _mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
     def middle(self, selector: str) -> tuple[float, float]:
         """Where to point at an element."""
