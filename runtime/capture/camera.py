@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from fcn_edge.errors import SourceError
@@ -49,6 +49,7 @@ class Camera:
         self._state, self._since_s = SourceState.CONNECTING, monotonic()
         self._reason: Reason | None = None
         self._connects = self._attempts = 0
+        self._logged: Sequence[str] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
 
@@ -113,15 +114,22 @@ class Camera:
         try:
             connection = Connection(self._address, self._limits, self._factory, self._intake)
         except OSError as error:
-            found = f"{self._address.shown}: no process to read it ({error.strerror})"
+            found = f"{self._address.shown}: no process to read it ({error.strerror or type(error).__name__})"
             return Reason("NO_PROCESS", found, "see what takes this machine's memory, processes and open files")
         try:
             self._follow(connection, backoff)
         finally:
             reason = connection.end(self._grace_s)
-            for line in () if self._stopping.is_set() else connection.last_lines:
-                say(f"{self.name}: {line}")
+            if not self._stopping.is_set():
+                self._log(connection.last_lines)
         return reason
+
+    def _log(self, lines: Sequence[str]) -> None:
+        """What a child printed before a bad end; the same again and again fills no log."""
+        if lines != self._logged:
+            for line in lines:
+                say(f"{self.name}: {line}")
+        self._logged = lines
 
     def _follow(self, connection: Connection, backoff: Backoff) -> None:
         while not (connection.is_over or self._stopping.is_set()):

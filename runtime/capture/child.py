@@ -26,7 +26,18 @@ from runtime.capture.failure import CaptureFailure
 from runtime.capture.frame_ring import SLOTS, FrameRing
 from runtime.capture.lifeline import die_with
 from runtime.capture.limits import Limits
-from runtime.capture.messages import Began, Ended, Failed, Filled, Freed, Message, Opened, Order, Unusable
+from runtime.capture.messages import (
+    READER_FAILED,
+    Began,
+    Ended,
+    Failed,
+    Filled,
+    Freed,
+    Message,
+    Opened,
+    Order,
+    Unusable,
+)
 from runtime.capture.reader import Picture, Reader, Spoiled
 from runtime.sources.address import Address, read_address
 
@@ -150,7 +161,7 @@ def _read(order: Order, outbox: Outbox, opened: ExitStack) -> Failed | Ended:
     except Exception as error:  # our bug, and still no reason to end more than this attempt
         traceback.print_exc()
         found = f"{printable(address.shown)}: its reader failed with {type(error).__name__}"
-        return Failed("READER_FAILED", found, "see what it printed last, and report it")
+        return Failed(READER_FAILED, found, "see what it printed last, and report it")
     return Ended()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 
@@ -9,7 +10,7 @@ from runtime.capture import messages
 from runtime.capture.failure import failure
 from runtime.capture.intake import Intake
 from runtime.capture.limits import Limits
-from runtime.capture.messages import Began, Ended, Failed, Filled, Message, Opened, Unusable
+from runtime.capture.messages import READER_FAILED, Began, Ended, Failed, Filled, Message, Opened, Unusable
 from runtime.capture.process import CaptureProcess
 from runtime.capture.watch import Watch
 from runtime.sources.address import Address
@@ -73,7 +74,7 @@ class Connection:
         return Reason("CAPTURE_CRASHED", found, "see what it printed last; memory ran out where the system killed it")
 
     @property
-    def last_lines(self) -> list[str]:
+    def last_lines(self) -> Sequence[str]:
         """What the child printed, where it did not end as it should."""
-        wrong = self._last is None or (isinstance(self._last, Failed) and self._last.code == "READER_FAILED")
-        return list(self._child.last_lines) if wrong and not self._verdict else []
+        wrong = self._last is None or (isinstance(self._last, Failed) and self._last.code == READER_FAILED)
+        return self._child.last_lines if wrong and not self._verdict else []

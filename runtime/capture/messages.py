@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 MOST_BYTES = 65536  # of one message
+READER_FAILED = "READER_FAILED"  # the code of a `Failed` that is our own bug, and no fault of the camera
 
 
 @dataclass(frozen=True)

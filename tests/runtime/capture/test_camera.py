@@ -146,6 +146,12 @@ def test_what_a_crashed_child_printed_is_told_without_passwords(capfd: pytest.Ca
     assert "front: about to crash at rtsp://***@camera/" in capfd.readouterr().err
 
 
+def test_what_it_prints_again_and_again_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with watched(f"{AT}/crashing", SHORT) as camera:
+        until(lambda: camera.status().connects >= 4)
+    assert capfd.readouterr().err.count("about to crash") == 1
+
+
 def test_no_password_is_told_anywhere(capfd: pytest.CaptureFixture[str]) -> None:
     with watched("http://user:hunter2@camera/raising", SHORT, retry=False) as camera:
         until(lambda: camera.status().state is ENDED)
@@ -293,6 +299,18 @@ def test_what_a_reader_has_started_ends_with_it(tmp_path: Path) -> None:
         until(lambda: camera.status().connects >= 2)
         grandchild = int(note.read_text())
     assert not is_running(grandchild)
+
+
+@pytest.mark.filterwarnings("ignore:subprocess:ResourceWarning")
+def test_a_child_that_outlives_sigkill_is_not_waited_for_and_goes_when_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one does that waits for a broken driver."""
+    monkeypatch.setattr("runtime.capture.process.CaptureProcess._signal", lambda process, number: None)
+    with watched(f"{AT}/steady", SHORT) as camera:
+        until(lambda: camera.status().state is STREAMING)
+        started_s = time.monotonic()
+        camera.stop(3.0)
+        assert time.monotonic() - started_s < 3
+    until(lambda: not children())
 
 
 def test_time_goes_on_over_a_lost_connection() -> None:
