@@ -41,12 +41,13 @@ class Parts:
         length, in_headers = None, False
         for _ in range(MOST_LINES):
             line = self._line()
-            name, colon, value = line.partition(b":")
             if not line and in_headers:
                 return length
+            name, _, value = line.partition(b":")
+            in_headers = in_headers or bool(line)
             if line.startswith(b"--"):
-                self._boundary, in_headers = line, True
-            if colon and name.strip().lower() == b"content-length":
+                self._boundary = line
+            elif name.strip().lower() == b"content-length":
                 length = _whole(value)
         raise MalformedStream("no picture between its headers")
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 HIDDEN = "***"
 
 # Up to the last @ of the word, for a password may hold @ / ? # itself. One slash: pathlib folds two into one.
-_USER_INFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:/+)\S*@")
+_USER_INFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:/{1,2})\S*@")
 
 # user=admin&password=secret, and user=admin_password=secret_channel=1 as some cameras spell it.
 _NAMED = re.compile(
@@ -17,7 +17,7 @@ _NAMED = re.compile(
     r"[a-z_]*=)[^&\s]*?(?=_[a-z]+=|[&\s]|$)"
 )
 
-_HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
+_HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d+)?")
 
 
 @dataclass(frozen=True)
