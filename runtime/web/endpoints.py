@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -18,6 +19,8 @@ from runtime.web.guard import Guard
 from runtime.web.page_files import PageFile
 from runtime.web.screen import Screen
 from runtime.web.viewers import Audience, Viewer
+
+WEBSOCKET_KEY = re.compile(r"[0-9A-Za-z+/]{22}==")  # 16 bytes (RFC 6455, 4.1)
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -113,8 +116,8 @@ class Endpoints:
     async def _live(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "GET" or request.headers.get("Upgrade", "").lower() != "websocket":
             return plain(426, "Wanted a WebSocket.", headers={"Upgrade": "websocket"})
-        if "Sec-WebSocket-Protocol" in request.headers:
-            return plain(400, "No protocols are spoken over the WebSocket.")
+        if not _is_handshake(request):
+            return plain(400, "This is no WebSocket of version 13.")
         viewer = await self._viewer(request, Form.LIVE)
         with self._audience.seat(viewer):
             return await self._delivery.live(request, viewer)
@@ -148,6 +151,12 @@ class Endpoints:
         except NoStatus:
             told = []
         return told or self._screen.sources
+
+
+def _is_handshake(request: web.BaseRequest) -> bool:
+    """What aiohttp stumbles over or logs does not come to it: a key of other letters, protocols that nobody speaks."""
+    key, headers = request.headers.get("Sec-WebSocket-Key", ""), request.headers
+    return bool(WEBSOCKET_KEY.fullmatch(key)) and "Sec-WebSocket-Protocol" not in headers
 
 
 async def _nothing(request: web.BaseRequest) -> web.Response:
