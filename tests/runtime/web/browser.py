@@ -71,6 +71,7 @@ class Page:
 
     browser: Browser
     session: str
+    context: str  # whose storage it shares
     requests: list[str] = field(default_factory=list)  # every URL that was asked for, WebSockets too
     complaints: list[str] = field(default_factory=list)  # errors and warnings, violations of the policy among them
 
@@ -101,7 +102,11 @@ class Page:
         """As a screen of this many CSS pixels."""
         width, height = size_wh
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=size_wh == PHONE
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=size_wh == PHONE,
         )
 
     def prefer(self, scheme: str) -> None:
@@ -133,6 +138,18 @@ class Page:
         script = f"(r => [r.x + r.width / 2, r.y + r.height / 2])(document.querySelector({selector!r})"
         x, y = self.evaluate(f"{script}.getBoundingClientRect())")
         return x, y
+
+    def hide(self) -> None:
+        """Put another tab of the same window in front."""
+        self.browser.new_tab(self.context).call("Page.bringToFront")
+
+    def unhide(self) -> None:
+        self.call("Page.bringToFront")
+
+    def heap_bytes(self) -> int:
+        """Of JavaScript, after a collection of its garbage."""
+        self.call("HeapProfiler.collectGarbage")
+        return int(self.call("Runtime.getHeapUsage")["usedSize"])
 
     def screenshot(self, path: Path | None = None) -> NDArray[np.uint8]:
         """(H, W, 3) BGR of what can be seen."""
@@ -211,7 +228,7 @@ class Browser:
     def new_tab(self, context: str, size_wh: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = self._pages[session] = Page(self, session)
+        page = self._pages[session] = Page(self, session, context)
         for domain in ("Page", "Runtime", "Network", "Log"):
             page.call(f"{domain}.enable")
         page.resize(size_wh)
@@ -219,9 +236,9 @@ class Browser:
         return page
 
     def close_page(self, page: Page) -> None:
-        with suppress(PageError):
-            page.call("Page.close")
-        self._pages.pop(page.session, None)
+        """And all tabs of its window."""
+        self.call("Target.disposeBrowserContext", browserContextId=page.context)
+        self._pages = {session: other for session, other in self._pages.items() if other.context != page.context}
 
     def close(self) -> None:
         """Its process and all that it started."""

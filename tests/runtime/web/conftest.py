@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
@@ -67,6 +68,14 @@ class Live:
         self._stop.set()
         self._thread.join(5)
         self.sink.close()
+
+
+def until(true: Callable[[], bool], within_s: float = 10.0) -> None:
+    """Wait for it."""
+    end = monotonic() + within_s
+    while not true():
+        assert monotonic() < end
+        sleep(0.05)
 
 
 @pytest.fixture(scope="session")
