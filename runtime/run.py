@@ -34,7 +34,6 @@ from runtime.stream.feed import FileFeed
 from runtime.stream.log_lines import headline
 from runtime.stream.report import StreamReport
 from runtime.stream.service import Service
-from runtime.stream.status import Status
 from runtime.stream.stream import Stream, StreamOptions
 from runtime.stream.teller import telling
 from runtime.stream.watchdog import Heartbeat, Watchdog, tell_stacks_of_crashes
@@ -124,26 +123,21 @@ def _looked_after(
 ) -> StreamOptions:
     """Who looks at the stream once a second, or at every frame."""
     heartbeat = Heartbeat("the model")
-    watchdog = Watchdog(heartbeat)
+    watchdog, service = Watchdog(heartbeat), Service.from_environment()
+    service.ready()
     looked_after = StreamOptions(
         most_fps=options.most_fps,
         guard=heartbeat,
-        ticks=[lambda status: watchdog.check()],
+        ticks=[lambda status: watchdog.check(), lambda status: service.tick(headline(status))],
+        on_stop=service.stopping,
         model=_model_told(options.model, session),
     )
     if not options.is_live:
         return replace(looked_after, on_frame=_counted(files, stack))
-    machine, service, tell = MachineWatch(), Service.from_environment(), stack.enter_context(telling())
+    machine, tell = MachineWatch(), stack.enter_context(telling())
     machine.start()
     stack.callback(machine.stop)
-    service.ready()
-    stack.callback(service.stopping)
-
-    def tick(status: Status) -> None:
-        tell(status)
-        service.tick(headline(status))
-
-    return replace(looked_after, machine=machine.now, machine_reason=machine.reason, ticks=[*looked_after.ticks, tick])
+    return replace(looked_after, machine=machine.now, machine_reason=machine.reason, ticks=[*looked_after.ticks, tell])
 
 
 def _counted(files: Mapping[str, FrameSource], stack: ExitStack) -> Callable[[], None]:

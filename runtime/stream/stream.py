@@ -40,6 +40,7 @@ class StreamOptions:
     guard: Callable[[], AbstractContextManager[object]] = nullcontext  # around each use of the model
     ticks: Sequence[Callable[[Status], None]] = ()  # called in the main thread once a second
     on_frame: Callable[[], None] = lambda: None  # called after each mask, in the thread of the model
+    on_stop: Callable[[], None] = lambda: None  # called when the stream begins to stop
     model: Mapping[str, Any] = field(default_factory=dict)  # what `Status.model` tells
 
 
@@ -133,6 +134,7 @@ class Stream:
     def _stop(self, interrupt: Interrupt) -> list[str]:
         """Sources first, then the model, then the sinks, which write what they have. Tells who did not end in time."""
         self._is_stopping = True
+        self.options.on_stop()
         self._turns.stop()
         _all_at_once(lambda feed: feed.stop(STOP_SOURCES_S), self.feeds)
         self._inference.join(STOP_MODEL_S)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import runtime.cli
+import runtime.run
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.images import read_mask
@@ -80,7 +81,7 @@ def test_alpha_one_in_the_mask_view_shows_the_palette(tmp_path: Path, drive: Pat
         (["{drive}", "--also", "test://", "--model", "{bundle}"], 2, "found both"),
         (["test://", "--also", "test://", "--model", "{bundle}"], 2, "NAME=SOURCE"),
         (["--model", "{bundle}"], 2, "fcn-edge run SOURCE"),
-        (["https//host", "--model", "{bundle}"], 3, "https//host"),
+        (["https//host", "--model", "{bundle}"], 3, "https/host"),
         (["gopher://host", "--model", "{bundle}"], 2, "gopher://"),
         (["{drive}", "--model", "nothing"], 4, "nothing"),
         (["{drive}", "--model", "."], 4, "manifest.json"),
@@ -165,6 +166,7 @@ def test_what_is_said_of_engines_reaches_the_session(
         return FakeSession(lambda frame: frame[..., 0] * 0, STREET_LABELS, (64, 96))
 
     monkeypatch.setattr(runtime.cli, "open_session", opened)
+    monkeypatch.setattr(runtime.run, "open_session", opened)
     words = [*(word.format(drive=drive) for word in verb), tiny_bundle]
     done = call_fcn_edge(*words, "--engine", "tensorrt", "--trust-engine", "--no-cuda-graph", "--precision", "int8")
     assert done.returncode == 0, done.stderr
