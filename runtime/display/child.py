@@ -89,7 +89,7 @@ class Window:
     def hear(self) -> None:
         """The keys that were pressed; to close the window is to quit."""
         for _ in range(MOST_KEYS):
-            key = cv2.waitKey(1)
+            key = cv2.waitKeyEx(1)
             if key == -1:
                 break
             self.viewer.press(key)

@@ -25,6 +25,10 @@ from runtime.display.child import main
 main(*map(int, sys.argv[2:]))
 """
 
+# Qt's windows may stay blank where memory cannot be shared with the X server, as from within a container. (By the name
+# that older and that newer versions ask for.)
+PLAIN_PIXELS = {"QT_X11_NO_MITSHM": "1", "QT_XCB_NO_MITSHM": "1"}
+
 OPEN_WITHIN_S = 20.0  # libraries are loaded meanwhile, perhaps on a busy machine
 SHOW_WITHIN_S = 10.0
 LEAVE_WITHIN_S = 0.5  # then it is killed
@@ -55,7 +59,8 @@ class WindowProcess:
             wire.send(self._socket, order)
             wire.receive(self._socket)
         except (wire.Gone, TimeoutError) as error:
-            found = self._last_words(open_within_s if isinstance(error, TimeoutError) else None)
+            # Libraries tell what was wrong, and then how to repair them.
+            found = self._reason(0, open_within_s if isinstance(error, TimeoutError) else None)
             self.close()
             raise UsageError(f"wanted a window for display://, found: {found}; write a file such as out.mkv") from None
 
@@ -66,9 +71,9 @@ class WindowProcess:
             wire.send(self._socket, told, *pictures)
             return wire.receive(self._socket)[0]
         except TimeoutError:
-            found = self._last_words(self._show_within_s)
+            found = self._reason(-1, self._show_within_s)
         except wire.Gone:
-            found = self._last_words(None)
+            found = self._reason(-1, None)
             if self._process.poll() == 0:
                 return None
         raise OutputError(f"display://: wanted a window, found: {found}; look after the screen, or leave it out")
@@ -89,12 +94,12 @@ class WindowProcess:
         if self._process.wait() == 0 and not self._is_closing:
             self._on_closed()
 
-    def _last_words(self, waited_s: float | None) -> str:
-        """Why it does not answer; None: it has ended. The first of its last lines tells more than those after it."""
+    def _reason(self, line: int, waited_s: float | None) -> str:
+        """Why it does not answer, by one of its last lines; `waited_s` None: it has ended."""
         if waited_s is not None:
             return f"no answer within {waited_s:.0f} s"
-        self._watcher.join(1)  # which has all its words then
-        return self._lines[0] if self._lines else f"its end with exit code {self._process.poll()}"
+        self._watcher.join(1)  # which has all its lines then
+        return self._lines[line] if self._lines else f"its end with exit code {self._process.poll()}"
 
 
 def _start(socket_fd: int) -> subprocess.Popen[bytes]:
@@ -104,7 +109,6 @@ def _start(socket_fd: int) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         pass_fds=(socket_fd,),
-        # Qt's windows stay blank where memory cannot be shared with the X server, as from within a container.
-        env={"QT_X11_NO_MITSHM": "1", **os.environ},
+        env={**PLAIN_PIXELS, **os.environ},
         start_new_session=True,  # Ctrl-C is for us alone
     )

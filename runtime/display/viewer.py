@@ -29,7 +29,8 @@ HELP = (
     ("H", "these keys"),
     ("q Esc", "end"),
 )
-ESCAPE, TAB = 27, 9  # as OpenCV tells keys
+ESCAPE, TAB = 27, 9
+KEYPAD = {0xFFAB: "+", 0xFFAD: "-"}  # by X11's keysymdef.h, as OpenCV tells keys that are no letters
 ALPHA_STEP = 0.1
 HELP_S, NOTE_S = 5.0, 2.5  # for how long the keys are shown at the start, and a piece of news
 LEAST_HEIGHT = 240  # pixels of a picture, below which it is enlarged: words over it could not be read
@@ -105,8 +106,12 @@ class Viewer:
         return self.overlay.draw(_enlarged(frame, times), _enlarged(mask, times), self.view)
 
     def press(self, key: int) -> None:
-        """A key, as OpenCV tells it; one without a meaning does nothing."""
-        letter = chr(key & 0xFF).lower()
+        """A key, as cv2.waitKeyEx tells it; one without a meaning does nothing.
+
+        (Of waitKey's low byte an arrow would be a Q.)
+        """
+        code = key & 0xFFFF  # without Shift, Num Lock and their like
+        letter = KEYPAD.get(code) or chr(code).lower()
         action = {
             "q": self._quit,
             chr(ESCAPE): self._quit,
