@@ -74,7 +74,7 @@ def failure_of(error: BaseException, address: Address, *, opening: bool) -> Capt
     if status:
         return http_failure(int(status[1] + status[2].replace("X", "0")), address)
     code = _code_of(error, address.kind in (Kind.HTTP, Kind.RTSP), opening)
-    return failure(code, address, "nothing comes any more" if code == "TIMEOUT" and not opening else None)
+    return failure(code, address, None if opening else _LATER.get(code))
 
 
 def _code_of(error: BaseException, over_network: bool, opening: bool) -> str:
@@ -90,6 +90,8 @@ def _code_of(error: BaseException, over_network: bool, opening: bool) -> str:
         return "NO_DEVICE"  # what reading a camera says whose cable was pulled
     return _BY_NUMBER.get(number or 0, "READ_FAILED")
 
+
+_LATER = {"TIMEOUT": "nothing comes any more", "NO_DEVICE": "it is gone"}  # of one that was read already
 
 _BY_TYPE: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLError, "TLS_FAILED"),

@@ -29,13 +29,19 @@ SAID_LINES, LINE_BYTES = 50, 4096  # of what it printed last
 
 
 def open_csi(address: Address, limits: Limits) -> GStreamerReader:
-    """The sensor by NVIDIA's Argus, its pictures scaled and turned into BGRx by the Jetson's own hardware."""
+    """A sensor, started; that it gives nothing is told by the first read."""
+    return GStreamerReader(address, *argus_elements(address))
+
+
+def argus_elements(address: Address) -> tuple[list[str], tuple[int, int]]:
+    """The sensor by NVIDIA's Argus, its pictures scaled and turned into BGRx by the Jetson's own hardware, and their
+    height and width."""
     (height, width), rate = address.wishes.size_hw or SIZE_HW, _fraction(address.wishes.rate or RATE)
-    source = (
+    elements = (
         f"nvarguscamerasrc sensor-id={int(address.target)} ! video/x-raw(memory:NVMM),framerate={rate} ! nvvidconv ! "
         f"video/x-raw,format=BGRx,width={width},height={height}"
     )
-    return GStreamerReader(address, source.split(), (height, width))
+    return elements.split(), (height, width)
 
 
 class GStreamerReader:

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -23,6 +24,8 @@ from runtime.capture.reader import Picture, Spoiled
 from runtime.sources.address import Address, Kind
 from runtime.sources.credentials import Credentials, split_credentials
 
+PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+GREETING_S = 2.0  # for a look at why a connection failed
 KEPT_ARRIVALS = 64  # packets that a decoder may hold back
 
 # What FFmpeg may speak to follow an address: a playlist must not lead to this machine's files.
@@ -69,12 +72,23 @@ def _with_credentials(url: str, credentials: Credentials | None) -> str:
 
 
 def _failure_of(error: BaseException, address: Address, url: str) -> CaptureFailure:
-    if type(error).__name__ == "OSError":  # FFmpeg says "Input/output error" of a name that nobody knows
+    """FFmpeg says "Input/output error" of a name that nobody knows and of a certificate that nobody trusts."""
+    if type(error).__name__ == "OSError":
         try:
-            socket.getaddrinfo(urlsplit(url).hostname, None)
-        except OSError:
-            return failure("HOST_UNKNOWN", address)
+            _greet(url)
+        except OSError as cause:
+            return failure_of(cause, address, opening=True)
     return failure_of(error, address, opening=True)
+
+
+def _greet(url: str) -> None:
+    """As far as FFmpeg must have come, by Python's means; raises OSError with a cause that can be told."""
+    parts = urlsplit(url)
+    secure = parts.scheme.lower() in ("rtsps", "https")
+    port = parts.port or PORTS[parts.scheme.lower()]
+    with socket.create_connection((parts.hostname or "", port), timeout=GREETING_S) as connection:
+        if secure:
+            ssl.create_default_context().wrap_socket(connection, server_hostname=parts.hostname).close()
 
 
 class FFmpegReader:
@@ -98,19 +112,18 @@ class FFmpegReader:
 
     def __iter__(self) -> Iterator[Picture | Spoiled]:
         pace = _Pace() if self.finite else None
-        for packet, received_ns in self._packets():
-            for came in self._pictures(packet, received_ns):
-                if pace and isinstance(came, Picture):
-                    pace.wait(came.time)
-                    came = Picture(came.image, time.monotonic_ns(), time.monotonic_ns(), came.time)
+        started = self._is_jpeg
+        for came in self._came():
+            started = started or isinstance(came, Picture)
+            if pace and isinstance(came, Picture):
+                pace.wait(came.time)
+                came = replace(came, received_ns=time.monotonic_ns(), decoded_ns=time.monotonic_ns())
+            if started:  # what comes before the first key frame needs pictures that never came, and is no damage
                 yield came
         if not self.finite:
-            raise failure("CLOSED", self._address)
+            raise self._end()
 
-    def _packets(self) -> Iterator[tuple[Any, int]]:
-        """Each packet and when it was read, from the first key frame on: what comes before needs pictures that never
-        came."""
-        started = False
+    def _came(self) -> Iterator[Picture | Spoiled]:
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -119,9 +132,8 @@ class FFmpegReader:
                 return
             except (av.error.FFmpegError, OSError) as error:
                 raise failure_of(error, self._address, opening=False) from None
-            started = started or packet.is_keyframe
-            if started and packet.size:
-                yield packet, time.monotonic_ns()
+            if packet.size or not self._is_jpeg:  # the last one is empty, and asks the decoder for what it held back
+                yield from self._pictures(packet, time.monotonic_ns())
 
     def _pictures(self, packet: Any, received_ns: int) -> Iterator[Picture | Spoiled]:
         if self._is_jpeg:
@@ -148,6 +160,10 @@ class FFmpegReader:
             return Spoiled("too_large")
         image = np.asarray(self._reformatter.reformat(frame, format="bgr24").to_ndarray(), np.uint8)
         return Picture(image, received_ns, time.monotonic_ns(), _seconds(frame.pts, frame.time_base))
+
+    def _end(self) -> CaptureFailure:
+        """What it means that nothing more comes, for one that should go on for ever."""
+        return failure("CLOSED", self._address)
 
     def close(self) -> None:
         self._container.close()

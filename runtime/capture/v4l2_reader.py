@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-from runtime.capture.failure import failure_of
+from runtime.capture.failure import CaptureFailure, failure, failure_of
 from runtime.capture.limits import Limits
 from runtime.capture.network_reader import FFmpegReader
 from runtime.capture.reader import Picture, Spoiled
@@ -21,13 +21,13 @@ OLDEST_S = 10.0  # a time stamp of the driver that is older is of another clock
 def open_v4l2(address: Address, limits: Limits) -> V4l2Reader:
     """Opened in the wished mode, or the driver's nearest; raises CaptureFailure."""
     try:
-        container = av.open(address.target, format="v4l2", options=_options(address.wishes))
+        container = av.open(address.target, format="v4l2", options=v4l2_options(address.wishes))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise failure_of(error, address, opening=True) from None
     return V4l2Reader(address, container)
 
 
-def _options(wishes: Wishes) -> dict[str, str]:
+def v4l2_options(wishes: Wishes) -> dict[str, str]:
     """As FFmpeg's v4l2 device names them; its sizes are width first."""
     options = {}
     if wishes.size_hw:
@@ -49,6 +49,9 @@ class V4l2Reader(FFmpegReader):
     def __iter__(self) -> Iterator[Picture | Spoiled]:
         for came in super().__iter__():
             yield _from_driver(came) if isinstance(came, Picture) else came
+
+    def _end(self) -> CaptureFailure:
+        return failure("NO_DEVICE", self._address, "it is gone")
 
 
 def _from_driver(picture: Picture) -> Picture:
