@@ -68,6 +68,7 @@ def open_steady(address: Address, limits: Limits) -> Reader:
 def main(pictures: int) -> None:
     """Print a table and keep it as JSON."""
     told: dict[str, Any] = {"date": date.today().isoformat(), "machine": machine(), "pictures": pictures}
+    told["load"] = os.getloadavg()[0]  # others may use the machine
     print("| ms, median (p95) | into the slot and told | heard and copied out | whole way | child's start |")
     print("|---|---:|---:|---:|---:|")
     for name, size_hw in SIZES.items():

@@ -59,6 +59,7 @@ def test_a_frame_stays_as_it_is_while_others_come() -> None:
 def test_no_frame_is_ever_torn() -> None:
     with watched(f"{AT}/numbered") as camera:
         levels = [np.unique(next_frame(camera).image) for _ in range(100)]
+        assert camera.status().connects == 1
     assert [len(level) for level in levels] == [1] * 100
 
 
