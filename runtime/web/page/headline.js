@@ -22,7 +22,7 @@ export function tellHeadline(status, links) {
 
 function tellStatus({ state, since_s, reasons }) {
   const told = new Map(reasons.map((reason) => [reasonText(reason), [sentence(reason.text), sentence(reason.cure)]]));
-  tell(state, `for ${durationText(since_s)}`, told.size ? [...told.values()] : [[CALM[state] ?? "", ""]]);
+  tell(state, durationText(since_s), told.size ? [...told.values()] : [[CALM[state] ?? "", ""]]);
 }
 
 /** What is known of a lost connection to the server, and when it is tried again. */

@@ -18,6 +18,7 @@ export class Legend {
   tell(labels, shares) {
     this.#labels = labels;
     const nodes = keyed(this.list, labels.map(({ id, name }) => `${id} ${name}`), (key) => this.#row(key));
+    this.list.style.setProperty("--letters", Math.max(0, ...labels.map(({ name }) => name.length)));
     labels.forEach(({ id, name, rgb }, at) => {
       const known = shares.filter((one) => name in one).map((one) => one[name]);
       const share = known.length ? known.reduce((sum, one) => sum + one, 0) / known.length : undefined;
@@ -25,6 +26,7 @@ export class Legend {
       button.style.setProperty("--colour", `rgb(${rgb.join(" ")})`);
       button.style.setProperty("--share", `${(100 * (share ?? 0)).toFixed(1)}%`);
       write(button.children[1], name);
+      button.title = name;
       write(button.children[2], percentText(share));
       button.setAttribute("aria-pressed", this.#held === id);
     });

@@ -34,7 +34,7 @@ export class Tile {
 
   #drawn(header, onShown) {
     const [height, width] = header.size_hw;
-    this.frame.style.setProperty("--ratio", (width / height).toFixed(5));
+    this.node.style.setProperty("--ratio", (width / height).toFixed(5));
     this.#shown += 1;
     this.#shownAt = performance.now();
     this.#age = header.age_ms;

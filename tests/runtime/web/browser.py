@@ -134,9 +134,10 @@ class Page:
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
     def middle(self, selector: str) -> tuple[float, float]:
-        """Where to point at an element."""
-        script = f"(r => [r.x + r.width / 2, r.y + r.height / 2])(document.querySelector({selector!r})"
-        x, y = self.evaluate(f"{script}.getBoundingClientRect())")
+        """Where to point at an element, which is brought into sight."""
+        place = "(e => { e.scrollIntoView({ block: 'nearest' }); return e.getBoundingClientRect(); })"
+        script = f"(r => [r.x + r.width / 2, r.y + r.height / 2])({place}(document.querySelector({selector!r})))"
+        x, y = self.evaluate(script)
         return x, y
 
     def hide(self) -> None:
