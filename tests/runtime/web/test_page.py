@@ -100,6 +100,9 @@ def test_the_mask_view_shows_the_palette_and_nothing_else(page: Page, live: Make
     page.press("v")
     picture = settled(page)
     assert [list(picture[row, column]) for row, column, _ in points] == [palette_bgr(label) for *_, label in points]
+    x, y = map(round, page.middle("#mask-1"))
+    found = {tuple(pixel) for pixel in picture[y - 250 : y + 250, x - 300 : x + 300].reshape(-1, 3)}
+    assert found <= {tuple(palette_bgr(label)) for label in range(len(STREET_LABELS))} | {(0, 0, 0)}  # black is void
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
