@@ -63,6 +63,7 @@ class Outbox:
 
     def put(self, picture: Picture) -> None:
         """Copies it."""
+        self._dropped += picture.skipped
         size_hw = picture.image.shape[:2]
         if size_hw[0] * size_hw[1] > MAX_PIXELS:
             return self.spoil("too_large")

@@ -3,9 +3,13 @@ other video by FFmpeg."""
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -15,10 +19,12 @@ from runtime.capture.failure import failure, failure_of, http_failure
 from runtime.capture.jpeg import picture_of_jpeg
 from runtime.capture.limits import Limits
 from runtime.capture.multipart import MalformedStream, Parts
+from runtime.capture.read_ahead import Arrived, ReadAhead
 from runtime.capture.reader import Picture, Reader, Spoiled
 from runtime.sources.address import Address
 from runtime.sources.credentials import Credentials, split_credentials
 
+CLOSE_S = 0.5  # for the thread that reads to notice
 MULTIPART = ("multipart/x-mixed-replace", "multipart/mixed")
 
 
@@ -37,18 +43,24 @@ def open_http(address: Address, limits: Limits) -> Reader:
 
 
 class MjpegReader:
-    """Pictures of a multipart answer."""
+    """Pictures of a multipart answer; only the newest is decoded of those that are here."""
 
     rate: float | None = None
     finite = False
 
     def __init__(self, address: Address, response: Any) -> None:
         self._address, self._response = address, response
+        self._ahead = ReadAhead(self._arriving())
 
     def __iter__(self) -> Iterator[Picture | Spoiled]:
+        for arrived in self._ahead:
+            came = picture_of_jpeg(arrived.content, arrived.received_ns)
+            yield replace(came, skipped=self._ahead.take_skipped()) if isinstance(came, Picture) else came
+
+    def _arriving(self) -> Iterator[Arrived[bytes]]:
         try:
             for data, received_ns in Parts(self._response.read1):
-                yield picture_of_jpeg(data, received_ns)
+                yield Arrived(data, received_ns)
         except MalformedStream as error:
             raise failure("NO_VIDEO", self._address, f"its stream is no MJPEG: {error}") from None
         except (OSError, HTTPException) as error:
@@ -56,7 +68,13 @@ class MjpegReader:
         raise failure("CLOSED", self._address)
 
     def close(self) -> None:
-        self._response.close()
+        if self._ahead.stop(0.0):
+            self._response.close()
+            return
+        with socket.socket(fileno=os.dup(self._response.fileno())) as waited_for, suppress(OSError):
+            waited_for.shutdown(socket.SHUT_RDWR)  # wakes whoever reads
+        if self._ahead.stop(CLOSE_S):
+            self._response.close()
 
 
 def _answer(address: Address, limits: Limits) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
 import ssl
@@ -20,12 +21,15 @@ from fcn_edge import MAX_PIXELS
 from runtime.capture.failure import CaptureFailure, failure, failure_of
 from runtime.capture.jpeg import picture_of_jpeg
 from runtime.capture.limits import Limits
+from runtime.capture.read_ahead import Arrived, ReadAhead
 from runtime.capture.reader import Picture, Spoiled
 from runtime.sources.address import Address, Kind
 from runtime.sources.credentials import Credentials, split_credentials
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 GREETING_S = 2.0  # for a look at why a connection failed
+PATIENCE_S = 0.5  # a picture that waited longer for the decoder is left out when a key frame came after it
+CLOSE_S = 0.3  # for the packet that is on its way
 KEPT_ARRIVALS = 64  # packets that a decoder may hold back
 
 # What FFmpeg may speak to follow an address: a playlist must not lead to this machine's files.
@@ -109,31 +113,35 @@ class FFmpegReader:
         self.rate: float | None = float(rate) if rate else None
         # A file on a server comes as fast as the network can. It is shown as fast as it was filmed, and may end.
         self.finite = address.kind is Kind.HTTP and bool(container.duration)
+        self._ahead = ReadAhead(self._arriving(), math.inf if self.finite else 0.0 if self._is_jpeg else PATIENCE_S)
 
     def __iter__(self) -> Iterator[Picture | Spoiled]:
         pace = _Pace() if self.finite else None
         started = self._is_jpeg
-        for came in self._came():
-            started = started or isinstance(came, Picture)
-            if pace and isinstance(came, Picture):
-                pace.wait(came.time)
-                came = replace(came, received_ns=time.monotonic_ns(), decoded_ns=time.monotonic_ns())
-            if started:  # what comes before the first key frame needs pictures that never came, and is no damage
-                yield came
-        if not self.finite:
-            raise self._end()
+        for arrived in self._ahead:
+            for came in self._pictures(arrived.content, arrived.received_ns):
+                started = started or isinstance(came, Picture)
+                if pace and isinstance(came, Picture):
+                    pace.wait(came.time)
+                    came = replace(came, received_ns=time.monotonic_ns(), decoded_ns=time.monotonic_ns())
+                if isinstance(came, Picture):
+                    came = replace(came, skipped=self._ahead.take_skipped())
+                if started:  # what comes before the first key frame needs pictures that never came, and is no damage
+                    yield came
 
-    def _came(self) -> Iterator[Picture | Spoiled]:
+    def _arriving(self) -> Iterator[Arrived[Any]]:
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets)
             except (StopIteration, av.error.EOFError):
-                return
+                break
             except (av.error.FFmpegError, OSError) as error:
                 raise failure_of(error, self._address, opening=False) from None
             if packet.size or not self._is_jpeg:  # the last one is empty, and asks the decoder for what it held back
-                yield from self._pictures(packet, time.monotonic_ns())
+                yield Arrived(packet, time.monotonic_ns(), bool(packet.is_keyframe))
+        if not self.finite:
+            raise self._end()
 
     def _pictures(self, packet: Any, received_ns: int) -> Iterator[Picture | Spoiled]:
         if self._is_jpeg:
@@ -166,7 +174,8 @@ class FFmpegReader:
         return failure("CLOSED", self._address)
 
     def close(self) -> None:
-        self._container.close()
+        if self._ahead.stop(CLOSE_S):  # else it ends with the process: nothing interrupts a native read
+            self._container.close()
 
 
 class _Pace:

@@ -1,5 +1,5 @@
 """What reads a live source, and which reader a kind of source gets. It runs in the capture child, and may block there:
-the parent kills the child, so a reader knows neither threads nor how to be stopped."""
+the parent kills the child, so a reader need not know how to be stopped."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Picture:
     received_ns: int  # when its last byte was here
     decoded_ns: int
     time: float | None = None  # seconds in the medium, from anywhere
+    skipped: int = 0  # pictures that came before it and were not decoded, for this one was here already
 
 
 @dataclass(frozen=True)

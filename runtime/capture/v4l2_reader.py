@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import av
 
@@ -42,10 +42,6 @@ def v4l2_options(wishes: Wishes) -> dict[str, str]:
 class V4l2Reader(FFmpegReader):
     """A picture's age counts from when the driver had it, where it tells so by our clock: it may have queued since."""
 
-    def __init__(self, address: Address, container: Any) -> None:
-        super().__init__(address, container)
-        self.finite = False
-
     def __iter__(self) -> Iterator[Picture | Spoiled]:
         for came in super().__iter__():
             yield _from_driver(came) if isinstance(came, Picture) else came
@@ -59,4 +55,4 @@ def _from_driver(picture: Picture) -> Picture:
     if picture.time is None or not now - OLDEST_S < picture.time < now:
         return picture
     received_ns = min(picture.received_ns, int(picture.time * 1e9))
-    return Picture(picture.image, received_ns, picture.decoded_ns, picture.time)
+    return replace(picture, received_ns=received_ns)

@@ -172,11 +172,13 @@ def test_a_certificate_named_by_the_environment_is_trusted(
     certificate: Path, film: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with web({"/": jpegs(2), "/film.mp4": (200, {"Content-Type": "video/mp4"}, film)}, certificate) as address:
-        pictures = iter(opened(f"{address}/"))
-        assert isinstance(next(pictures), Picture) and isinstance(next(pictures), Picture)
+    with web({"/": jpegs(1), "/film.mp4": (200, {"Content-Type": "video/mp4"}, film)}, certificate) as address:
+        stream = opened(f"{address}/")
+        pictures = iter(stream)
+        assert isinstance(next(pictures), Picture)
         with pytest.raises(CaptureFailure, match="ended its stream"):
             next(pictures)
+        stream.close()
         reader = opened(f"{address}/film.mp4")
         assert isinstance(next(iter(reader)), Picture)
         reader.close()
@@ -203,10 +205,6 @@ def test_ffmpeg_reads_jpegs_by_the_same_judgement(tmp_path: Path) -> None:
             packet = av.Packet(zeroed(jpeg) if index == 2 else jpeg)
             packet.stream, packet.pts, packet.dts, packet.time_base = stream, index, index, Fraction(1, 10)
             container.mux(packet)
-    reader = FFmpegReader(read_address("rtsp://camera/live"), av.open(str(tmp_path / "camera.avi")))
-    came = []
-    with pytest.raises(CaptureFailure):
-        for one in reader:
-            came.append(type(one))
+    reader = FFmpegReader(read_address("http://camera/film.avi"), av.open(str(tmp_path / "camera.avi")))
+    assert [type(came) for came in reader] == [Picture, Picture, Spoiled, Picture]
     reader.close()
-    assert came == [Picture, Picture, Spoiled, Picture]

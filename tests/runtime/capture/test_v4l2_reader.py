@@ -33,7 +33,7 @@ def stamped(moments_s: list[float]) -> V4l2Reader:
         for moment in moments_s:
             frame = av.VideoFrame.from_ndarray(np.zeros((4, 6, 3), np.uint8), format="bgr24")
             frame.pts, frame.time_base = int(moment * 1e6), Fraction(1, 1_000_000)
-            yield SimpleNamespace(pts=frame.pts, size=1, decode=lambda frame=frame: [frame])
+            yield SimpleNamespace(pts=frame.pts, size=1, is_keyframe=True, decode=lambda frame=frame: [frame])
 
     codec = SimpleNamespace(name="rawvideo", flags=0)
     stream = SimpleNamespace(codec_context=codec, average_rate=Fraction(30), guessed_rate=None, time_base=None)
