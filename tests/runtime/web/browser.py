@@ -148,10 +148,10 @@ class Page:
         self.call("Page.bringToFront")
 
     def heap_bytes(self) -> int:
-        """Of JavaScript, its array buffers and the nodes of the page, after a collection of its garbage."""
+        """Of JavaScript and its array buffers, after a collection of its garbage."""
         self.call("HeapProfiler.collectGarbage")
         usage = self.call("Runtime.getHeapUsage")
-        return int(sum(usage[part] for part in ("usedSize", "embedderHeapUsedSize", "backingStorageSize")))
+        return int(sum(usage[part] for part in ("usedSize", "backingStorageSize")))
 
     def screenshot(self, path: Path | None = None) -> NDArray[np.uint8]:
         """(H, W, 3) BGR of what can be seen."""
