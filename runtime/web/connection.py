@@ -8,6 +8,7 @@ viewer, who asks at once.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,7 @@ class House:
     doorway: Doorway
     options: WebOptions
     loop: asyncio.AbstractEventLoop
+    log: logging.Logger
 
     def connection(self) -> Connection:
         return Connection(self)
@@ -76,7 +78,7 @@ class Connection(web.RequestHandler):
 
     def __init__(self, house: House) -> None:
         limits = {"keepalive_timeout": house.options.idle_s, **PROTOCOL}
-        super().__init__(house.server, loop=house.loop, **limits)
+        super().__init__(house.server, loop=house.loop, logger=house.log, **limits)
         self._house, self._doorway = house, house.doorway
         self._transport: asyncio.Transport | None = None
         self._clock: asyncio.TimerHandle | None = None

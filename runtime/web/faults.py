@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from time import monotonic
 
+from fcn_edge.errors import first_line
 from fcn_edge.progress import say
 
 TOLD_EVERY_S = 60.0
@@ -21,4 +23,20 @@ class Faults:
         self.count += 1
         if self._told_at is None or monotonic() - self._told_at >= TOLD_EVERY_S:
             self._told_at = monotonic()
-            self._tell(f"live page: {type(error).__name__}: {error} (fault {self.count}; the stream goes on)")
+            self._tell(f"live page: {type(error).__name__}: {first_line(error)} (fault {self.count}; the stream goes on)")
+
+    def log(self) -> logging.Logger:
+        """One whose complaints are faults: for a library that tells each of them with a page of its stack."""
+        log = logging.Logger("live page", logging.WARNING)
+        log.addHandler(_Complaints(self))
+        return log
+
+
+class _Complaints(logging.Handler):
+    def __init__(self, faults: Faults) -> None:
+        super().__init__()
+        self._faults = faults
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._faults(error or RuntimeError(record.getMessage()))

@@ -59,7 +59,7 @@ class Server:
         self._loop.set_exception_handler(self._on_fault)
         endpoints, beside = self._make()
         server = web.Server(endpoints, handler_cancellation=True)
-        house = House(server, self.doorway, self._options, self._loop)
+        house = House(server, self.doorway, self._options, self._loop, self._faults.log())
         listener = await self._loop.create_server(house.connection, sock=self._listening)
         beside_task = asyncio.ensure_future(beside)
         self._ready.set()
