@@ -75,7 +75,7 @@ def test_each_jetpack_has_its_plan(tmp_path: Path, release: str, revision: str, 
         ["apt-get", "update"],
         ["apt-get", "install", "--yes", *ALL_OF_APT.split()],
         [f"/usr/bin/{python}", "-m", "venv", "--system-site-packages", str(venv)],
-        [str(venv / "bin/pip"), "install", *shlex.split(PIP), str(ROOT)],
+        [str(venv / "bin/pip"), "install", *shlex.split(PIP), f"{ROOT}[web]"],
         ["PATH=/usr/local/cuda/bin:$PATH", str(venv / "bin/pip"), "install", "numpy>=1.26,<2", "pycuda>=2024.1"],
         [str(venv / "bin/fcn-edge"), "doctor", "--engine", "tensorrt"],
     ]
@@ -148,7 +148,7 @@ def test_the_steps_are_done_in_order_even_in_a_folder_with_a_space(tmp_path: Pat
         "apt-get update",
         f"apt-get install --yes {ALL_OF_APT}",
         f"python -m venv --system-site-packages {tmp_path / 'a venv'}",
-        f"pip install {PIP} {ROOT}".replace('"', ""),
+        f"pip install {PIP} {ROOT}[web]".replace('"', ""),
         "pip install numpy>=1.26,<2 pycuda>=2024.1",
         "fcn-edge doctor --engine tensorrt",
     ]
@@ -209,7 +209,8 @@ def test_it_installs_what_the_extras_name() -> None:
     named = {*extras["desktop"], *extras["tensorrt"]}
     words = SCRIPT.read_text(encoding="utf-8")
     installed = {name for name in named if f'"{name}"' in words}
-    assert {re.split("[>=]", name)[0] for name in named - installed} == {"opencv-python", "tensorrt"}
+    assert {re.split("[>=]", name)[0] for name in named - installed} == {"opencv-python", "tensorrt", "fcn-edge[web]"}
+    assert "{REPOSITORY}[web]" in words
 
 
 def test_an_old_python_can_run_it() -> None:
