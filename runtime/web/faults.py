@@ -23,7 +23,8 @@ class Faults:
         self.count += 1
         if self._told_at is None or monotonic() - self._told_at >= TOLD_EVERY_S:
             self._told_at = monotonic()
-            self._tell(f"live page: {type(error).__name__}: {first_line(error)} (fault {self.count}; the stream goes on)")
+            what = f"{type(error).__name__}: {first_line(error)}"
+            self._tell(f"live page: {what} (fault {self.count}; the stream goes on)")
 
     def log(self) -> logging.Logger:
         """One whose complaints are faults: for a library that tells each of them with a page of its stack."""
