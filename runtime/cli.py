@@ -147,7 +147,7 @@ def _tell(report: StreamReport, was_stopped: bool) -> None:
     dropped = "".join(f", {count} dropped as {cause}" for cause, count in report.dropped.items() if count)
     stopped = ", stopped before its end" if was_stopped else ""
     say(f"{report.segmented} of {report.received} frames segmented{bad}{dropped}{stopped}, {report.fps:.1f} fps")
-    if report.unaccounted:
+    if report.unaccounted and not report.abandoned:  # a model that hangs holds the last one
         say(f"our bug: nobody knows what became of {report.unaccounted} frames; please report it")
     if report.segmented:
         print_table("milliseconds per frame", latency_rows(report.stages_ms), stderr=True)

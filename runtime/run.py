@@ -30,6 +30,7 @@ from runtime.sources.frame import FrameSource
 from runtime.sources.naming import NamedSource
 from runtime.sources.opening import open_path
 from runtime.stream.counts import FrameCounts
+from runtime.stream.early_end import ended_by_signals
 from runtime.stream.feed import FileFeed
 from runtime.stream.log_lines import headline
 from runtime.stream.report import StreamReport
@@ -85,8 +86,11 @@ def run(options: RunOptions, tell: Callable[[StreamReport, bool], None]) -> None
     interrupt = Interrupt("frame")
     with ExitStack() as stack:
         stack.enter_context(interrupt.listening())
-        files = {one.name: open_path(Path(one.address.target)) for one in options.sources if not one.address.is_live}
-        session = stack.enter_context(open_session(options.model, **options.serving))
+        with ended_by_signals():
+            files = {
+                one.name: open_path(Path(one.address.target)) for one in options.sources if not one.address.is_live
+            }
+            session = stack.enter_context(open_session(options.model, **options.serving))
         say(f"model {options.model}: {session.facts.precision} on {session.device}")
         stream = Stream(Segmenter(session, _smoothing(options.smooth)), _looked_after(options, session, files, stack))
         _add_sources(stream, options, files)
