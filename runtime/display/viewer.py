@@ -20,7 +20,7 @@ from runtime.overlay import VIEWS, Overlay
 
 TITLE = "fcn-edge"
 HELP = (
-    ("Tab", "overlay, mask, split"),
+    ("Tab V", "overlay, mask, split"),
     ("+ -", "more or less of the mask"),
     ("L", "legend"),
     ("space", "hold the picture"),
@@ -116,6 +116,7 @@ class Viewer:
             "q": self._quit,
             chr(ESCAPE): self._quit,
             chr(TAB): self._next_view,
+            "v": self._next_view,  # for windows that keep the first Tab to themselves
             " ": self._hold,
             "+": lambda: self._change_alpha(ALPHA_STEP),
             "=": lambda: self._change_alpha(ALPHA_STEP),  # the same key, without shift

@@ -9,7 +9,7 @@ from runtime.display.captions import add_note, add_panel
 from runtime.display.viewer import HELP
 
 GREY = 200
-SIZES = [(240, 320), (240, 60), (360, 480), (480, 360), (720, 1280), (1080, 1920), (240, 4000)]
+SIZES = [(240, 320), (240, 160), (360, 480), (480, 360), (720, 1280), (1080, 1920), (240, 4000)]
 
 
 def grey(size_hw: tuple[int, int]) -> np.ndarray:

@@ -105,10 +105,11 @@ def test_q_and_escape_quit(viewer: Viewer, key: int) -> None:
     assert viewer.has_quit
 
 
-def test_tab_goes_through_the_views(viewer: Viewer, clock: Clock) -> None:
+@pytest.mark.parametrize("key", [TAB, ord("v"), ord("V")])
+def test_tab_and_v_go_through_the_views(viewer: Viewer, clock: Clock, key: int) -> None:
     seen = []
     for _ in range(4):
-        viewer.press(TAB)
+        viewer.press(key)
         seen.append(viewer.view)
     assert seen == ["mask", "split", "overlay", "mask"]
     wait_for_notes_to_go(viewer, clock)

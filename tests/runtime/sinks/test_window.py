@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -50,9 +51,14 @@ def segmented(source: str = "front", frame: np.ndarray = FRAME, mask: np.ndarray
 
 
 def shows(screen: Screen, wanted: np.ndarray) -> bool:
-    """The upper quarter of a picture, where no words are, stands on the screen as it is; the pointer hides a little."""
-    rows = wanted.shape[0] // 4
-    return bool((screen.picture()[:rows, : wanted.shape[1]] == wanted[:rows]).mean() > 0.95)
+    """The upper quarter of a picture, where no words are, stands in the screen's corner.
+
+    Seen from a little afar: some windows resample by a part of a pixel, and the pointer hides a few.
+    """
+    height, width = wanted.shape[0] // 4, wanted.shape[1]
+    afar = [cv2.resize(one[:height, :width], (width // 8, height // 8), interpolation=cv2.INTER_AREA).astype(int)
+            for one in (screen.picture(), wanted)]  # fmt: skip
+    return bool(np.abs(afar[0] - afar[1]).mean() < 2)
 
 
 def drawn(view: str, frame: np.ndarray = FRAME, mask: np.ndarray = MASK, alpha: float = 0.5) -> np.ndarray:
@@ -63,11 +69,27 @@ def comes(screen: Screen, wanted: np.ndarray) -> bool:
     return within(5, lambda: shows(screen, wanted))
 
 
+@contextmanager
+def opened(screen: Screen, **changes: Any) -> Iterator[DisplaySink]:
+    """A sink whose window shows FRAME's mask.
+
+    Of a hundred windows of Qt's one stays blank on a screen without a window manager: Qt misses that it was mapped,
+    for a reason that lies between it and the X server. Such a window is opened again.
+    """
+    for _ in range(3):
+        with closing(DisplaySink(context(**changes))) as sink:
+            sink.write(segmented())
+            if within(2, lambda: shows(screen, drawn("mask"))):
+                yield sink
+                return
+            assert screen.picture().max() < 3, "a window that shows something, but not the frame"
+    pytest.fail("three windows in a row stayed blank")
+
+
 def test_a_window_shows_each_frame_and_tells_what_took_how_long(screen: Screen) -> None:
-    with closing(DisplaySink(context())) as sink:
+    with opened(screen) as sink:
         assert sink.keeps == 1
         times = sink.write(segmented())
-        assert comes(screen, drawn("mask"))
         sink.write(segmented(frame=OTHER, mask=OTHER_MASK))
         assert comes(screen, drawn("mask", OTHER, OTHER_MASK))
     assert set(times) == {"overlay", "send"} and all(value > 0 for value in times.values())
@@ -75,12 +97,10 @@ def test_a_window_shows_each_frame_and_tells_what_took_how_long(screen: Screen) 
 
 
 def test_keys_change_what_is_seen_also_while_no_frame_comes(screen: Screen) -> None:
-    with closing(DisplaySink(context())) as sink:
-        sink.write(segmented())
-        assert comes(screen, drawn("mask"))
-        screen.press("Tab")
+    with opened(screen):
+        screen.press("v")
         assert comes(screen, drawn("split"))
-        screen.press("Tab")
+        screen.press("v")
         assert comes(screen, drawn("overlay"))
         screen.press("+")
         assert comes(screen, drawn("overlay", alpha=0.6))
@@ -92,9 +112,16 @@ def test_keys_change_what_is_seen_also_while_no_frame_comes(screen: Screen) -> N
         assert comes(screen, Overlay(STREET_LABELS, 0.4).draw(FRAME, MASK, "overlay"))
 
 
+def test_tab_changes_the_view(screen: Screen) -> None:
+    with opened(screen):
+        screen.press("Tab")
+        if not within(1, lambda: shows(screen, drawn("split"))):
+            screen.press("Tab")  # the first one moves the focus into the window of an older OpenCV
+        assert comes(screen, drawn("split"))
+
+
 def test_a_held_picture_stays_while_the_stream_goes_on(screen: Screen) -> None:
-    with closing(DisplaySink(context())) as sink:
-        sink.write(segmented())
+    with opened(screen) as sink:
         screen.press(" ")
         assert within(5, lambda: sink.write(segmented()) == {} and bool(sink.facts()["is_held"]))
         for _ in range(10):
@@ -110,7 +137,7 @@ def test_n_shows_the_next_of_several_sources(screen: Screen) -> None:
         sink.write(segmented("front"))
         sink.write(segmented("back", OTHER, OTHER_MASK))
 
-    with closing(DisplaySink(context())) as sink:
+    with opened(screen) as sink:
         feed()
         assert comes(screen, drawn("mask"))
         screen.press("n")
@@ -120,8 +147,7 @@ def test_n_shows_the_next_of_several_sources(screen: Screen) -> None:
 
 
 def test_s_saves_a_snapshot_into_the_folder_that_was_named(screen: Screen, tmp_path: Path) -> None:
-    with closing(DisplaySink(context(snapshots=tmp_path / "shots"))) as sink:
-        sink.write(segmented())
+    with opened(screen, snapshots=tmp_path / "shots") as sink:
         screen.press("s")
         assert within(5, lambda: len(list((tmp_path / "shots").glob("*.png"))) == 3)
         assert within(5, lambda: sink.write(segmented()) != {})  # and is written whole by now
@@ -134,8 +160,7 @@ def test_s_saves_a_snapshot_into_the_folder_that_was_named(screen: Screen, tmp_p
 @pytest.mark.parametrize("way", ["q", "Esc", "Q", "the window's button"])
 def test_to_quit_ends_the_stream_also_while_no_frame_comes(screen: Screen, way: str) -> None:
     closed = threading.Event()
-    with closing(DisplaySink(context(on_closed=closed.set))) as sink:
-        sink.write(segmented())
+    with opened(screen, on_closed=closed.set) as sink:
         if way == "the window's button":
             screen.close(screen.windows()[0])
         else:
@@ -148,8 +173,7 @@ def test_to_quit_ends_the_stream_also_while_no_frame_comes(screen: Screen, way: 
 @pytest.mark.parametrize("key", ["Left", "Right", "x"])
 def test_other_keys_end_nothing(screen: Screen, key: str) -> None:
     closed = threading.Event()
-    with closing(DisplaySink(context(on_closed=closed.set))) as sink:
-        sink.write(segmented())
+    with opened(screen, on_closed=closed.set) as sink:
         screen.press(key)
         assert not closed.wait(0.5)
         sink.write(segmented())
@@ -157,8 +181,7 @@ def test_other_keys_end_nothing(screen: Screen, key: str) -> None:
 
 
 def test_a_window_can_be_made_larger(screen: Screen) -> None:
-    with closing(DisplaySink(context())) as sink:
-        sink.write(segmented())
+    with opened(screen) as sink:
         screen.resize(screen.windows()[0], (720, 960))
         sink.write(segmented())
         lower_right = drawn("mask")[-40:-20, -40:-20][0, 0]
@@ -169,8 +192,7 @@ def test_a_screen_that_goes_ends_the_window_alone_and_another_can_be_opened(
     screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = threading.Event()
-    with closing(DisplaySink(context(on_closed=closed.set))) as sink:
-        sink.write(segmented())
+    with opened(screen, on_closed=closed.set) as sink:
         screen.process.kill()
         with pytest.raises(OutputError, match=r"^display://: wanted a window, found: .*X11 connection broke") as told:
             for _ in range(50):
@@ -183,9 +205,8 @@ def test_a_screen_that_goes_ends_the_window_alone_and_another_can_be_opened(
     (tmp_path / "new").mkdir()
     with open_screen(tmp_path / "new") as back:
         monkeypatch.setenv("DISPLAY", back.name)
-        with closing(DisplaySink(context())) as sink:
-            sink.write(segmented())
-            assert comes(back, drawn("mask"))
+        with opened(back):
+            pass
 
 
 def test_without_a_display_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,6 +277,5 @@ def test_a_window_goes_with_a_stream_that_is_killed(screen: Screen) -> None:
 
 
 def test_ctrl_c_is_for_the_stream_alone(screen: Screen) -> None:
-    with closing(DisplaySink(context())) as sink:
-        sink.write(segmented())
+    with opened(screen) as sink:
         assert os.getpgid(sink._window._process.pid) != os.getpgid(0)
