@@ -33,6 +33,8 @@ class StatusBoard:
         self._status, self._web, self._threads, self._faults = status, web, threads, faults
         self._newest: Status | None = None
         self._made_at_s = 0.0
+        self._text: str | None = None  # of the newest
+        self._metrics: bytes | None = None
         self._asking: asyncio.Future[None] | None = None
 
     async def status(self) -> Status:
@@ -53,13 +55,19 @@ class StatusBoard:
             return
         try:
             self._newest = await asyncio.get_running_loop().run_in_executor(self._threads, self._status)
-            self._made_at_s = monotonic()
+            self._made_at_s, self._text, self._metrics = monotonic(), None, None
         except Exception as error:
             self._faults(error)
 
     async def text(self) -> str:
         """`Status.to_json()`."""
-        return json_text((await self.status()).to_json())
+        status = await self.status()
+        if self._text is None:
+            self._text = json_text(status.to_json())
+        return self._text
 
     async def metrics(self) -> bytes:
-        return exposition(await self.status(), self._web())
+        status = await self.status()
+        if self._metrics is None:
+            self._metrics = exposition(status, self._web())
+        return self._metrics

@@ -31,6 +31,9 @@ class Doorway:
         self.inside: set[Connection] = set()
         self._asking: dict[Connection, None] = {}  # those without a request now, longest first
 
+    def figures(self) -> dict[str, int]:
+        return {"connections": len(self.inside), "connections_refused": self.refused}
+
     def enter(self, connection: Connection) -> bool:
         if len(self.inside) >= self.most and not self._make_room():
             self.refused += 1

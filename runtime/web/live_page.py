@@ -74,7 +74,7 @@ class LivePageSink(SinkBase):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _figures(self) -> Mapping[str, int]:
-        return {**self._audience.figures(), "faults": self._faults.count}
+        return {**self._audience.figures(), **self._server.doorway.figures(), "faults": self._faults.count}
 
     def _endpoints(self) -> tuple[Endpoints, Coroutine[Any, Any, None]]:
         """In the server's loop."""

@@ -151,13 +151,23 @@ def _machine(machine: Mapping[str, object]) -> Iterator[Metric]:
     yield temperatures
 
 
+# name of the metric -> the page's figure, and what it is
+PAGE_NOW = {
+    "viewers": ("viewers", "Who watches now"),
+    "viewers_most": ("most_viewers", "Who may watch at once"),
+    "web_connections": ("connections", "Connections that are open"),
+}
+PAGE_SO_FAR = {
+    "viewer_frames_sent": ("frames_sent", "Frames sent to viewers"),
+    "viewer_frames_dropped": ("frames_dropped", "Frames that viewers were too slow for"),
+    "viewers_refused": ("viewers_refused", "Viewers for whom no place was left"),
+    "web_connections_refused": ("connections_refused", "Connections for which no place was left"),
+    "web_faults": ("faults", "Faults inside the page's server"),
+}
+
+
 def _web(web: Mapping[str, float]) -> Iterator[Metric]:
-    yield GaugeMetricFamily("fcnedge_viewers", "Who watches now", value=web["viewers"])
-    yield GaugeMetricFamily("fcnedge_viewers_most", "Who may watch at once", value=web["most_viewers"])
-    yield CounterMetricFamily("fcnedge_viewer_frames_sent", "Frames sent", value=web["frames_sent"])
-    text = "Frames that viewers were too slow for"
-    yield CounterMetricFamily("fcnedge_viewer_frames_dropped", text, value=web["frames_dropped"])
-    yield CounterMetricFamily(
-        "fcnedge_viewers_refused", "Viewers for whom no place was left", value=web["viewers_refused"]
-    )
-    yield CounterMetricFamily("fcnedge_web_faults", "Faults inside the page's server", value=web["faults"])
+    for name, (figure, text) in PAGE_NOW.items():
+        yield GaugeMetricFamily(f"fcnedge_{name}", text, value=web[figure])
+    for name, (figure, text) in PAGE_SO_FAR.items():
+        yield CounterMetricFamily(f"fcnedge_{name}", text, value=web[figure])

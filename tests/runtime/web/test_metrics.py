@@ -15,8 +15,22 @@ from tests.runtime.web.drawn_stream import DrawnStatus, segmented
 from tests.runtime.web.serving import serving, wait_until
 
 UNITS = ("seconds", "bytes", "celsius", "ratio", "info", "total")
-COUNTED = ("ready", "state", "reason", "in_flight", "frames", "viewers", "viewers_most", "threads", "fds")
-WEB = {"viewers": 1, "most_viewers": 8, "frames_sent": 9, "frames_dropped": 2, "viewers_refused": 0, "faults": 0}
+COUNTED = (
+    "ready",
+    "state",
+    "reason",
+    "in_flight",
+    "frames",
+    "viewers",
+    "viewers_most",
+    "connections",
+    "threads",
+    "fds",
+)
+WEB = {
+    "viewers": 1, "most_viewers": 8, "frames_sent": 9, "frames_dropped": 2, "viewers_refused": 0, "connections": 3,
+    "connections_refused": 0, "faults": 0,
+}  # fmt: skip
 STATUS = DrawnStatus(("gate", "yard"), frames=100)()
 
 
