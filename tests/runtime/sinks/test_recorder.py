@@ -178,12 +178,13 @@ from fractions import Fraction
 from pathlib import Path
 import numpy as np
 from fcn_edge.errors import OutputError
+from runtime.sinks import recorder as module
 from runtime.sinks.recorder import Recorder
 
-path, limit, frames = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+path, limit, frames, way = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), getattr(module, sys.argv[4])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # Python ignores SIGXFSZ: writing raises EFBIG
 random = np.random.default_rng(0)
-recorder = Recorder(path, Fraction(25))
+recorder = Recorder(path, Fraction(25), way)
 try:
     for index in range(frames):
         recorder.write(random.integers(0, 256, (64, 96, 3), np.uint8), None, index)
@@ -197,13 +198,16 @@ finally:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
-    ("limit", "frames"), [(20_000, 120), (20_000, 10), (100, 1)], ids=["in write", "in finish", "at once"]
+    ("limit", "frames", "way"),
+    [(20_000, 120, "WHOLE"), (20_000, 10, "WHOLE"), (100, 1, "WHOLE"), (100, 3, "LIVE"), (1000, 20, "LIVE")],
+    ids=["in write", "in finish", "at once", "live, at once", "live, in the first frame"],
 )
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(
-    tmp_path: Path, suffix: str, limit: int, frames: int
+    tmp_path: Path, suffix: str, limit: int, frames: int, way: str
 ) -> None:
+    """Of a camera: where not even one frame can be read."""
     path = tmp_path / f"out{suffix}"
-    command = [sys.executable, "-c", FULL_DISK, str(path), str(limit), str(frames)]
+    command = [sys.executable, "-c", FULL_DISK, str(path), str(limit), str(frames), way]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.startswith(f"{path}: wanted to write here, found: File too large"), done
     assert left_in(tmp_path) == []

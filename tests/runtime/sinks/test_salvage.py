@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -106,11 +107,13 @@ def test_the_next_start_keeps_what_was_left(tmp_path: Path, name: str, capsys: p
 def test_what_was_left_gets_an_index_its_times_and_its_mark(tmp_path: Path, suffix: str) -> None:
     part = leave(tmp_path / f"out{suffix}")
     before = watch(part)
+    os.utime(part, (1e9, 1e9))
     kept = keep(part, tmp_path / f"out{suffix}")
     assert (kept["kept"], left_in(tmp_path)) == (str(tmp_path / f"out{suffix}"), [f"out{suffix}"])
     after = watch(tmp_path / f"out{suffix}")
     assert (len(after.images), after.times) == (len(before.images), pytest.approx(before.times, abs=1e-3))
     assert kept["seconds"] == pytest.approx(before.times[-1], abs=1e-3)
+    assert (tmp_path / f"out{suffix}").stat().st_mtime == 1e9  # by their age the oldest are found
     assert mark_of(tmp_path / f"out{suffix}") == "fcn-edge recording out.mkv"
     with av.open(str(tmp_path / f"out{suffix}")) as container:
         assert container.duration == pytest.approx(1e6 * (before.times[-1] + 0.04), abs=5e4)
