@@ -71,8 +71,11 @@ def _unknown(uri: str) -> UsageError:
     )
 
 
-def require_sink_name(uri: str, frames: Frames) -> None:
-    """Raises UsageError where the name alone tells that it cannot take these frames. Opens nothing."""
+def require_sink_name(uri: str, frames: Frames, sources: int = 1) -> None:
+    """Raises UsageError where the name alone tells that it cannot take these frames. Opens nothing.
+
+    `sources`: how many there are. What is written to files is told apart by {source} in the name.
+    """
     if uri in ("null:", "display://") or uri.startswith(("json:", "http://")):
         return
     suffix = Path(uri).suffix.lower()
@@ -82,6 +85,12 @@ def require_sink_name(uri: str, frames: Frames) -> None:
         _require_frame_name(uri, frames)
     else:
         raise _unknown(uri)
+    if sources > 1 and "{source}" not in uri:
+        path = Path(uri)
+        raise UsageError(
+            f"{uri}: wanted a name for each of {sources} sources, found one for all; "
+            f"name them {path.with_name('{source}-' + path.name)}"
+        )
 
 
 def _require_video_name(uri: str, frames: Frames) -> None:

@@ -356,3 +356,15 @@ def test_a_name_that_cannot_take_the_frames_is_refused(uri: str, fits: Sequence[
     else:
         with pytest.raises(UsageError, match="wanted"):
             require_sink_name(uri, frames)
+
+
+@pytest.mark.parametrize("uri", ["out.mkv", "rec/%Y.mkv", "masks/%06d.png", "%06d.npz"])
+def test_files_of_several_sources_want_names_of_their_own(uri: str) -> None:
+    with pytest.raises(UsageError, match="{source}-"):
+        require_sink_name(uri, Frames.LIVE, 2)
+    require_sink_name(f"{{source}}/{uri}", Frames.LIVE, 2)
+
+
+@pytest.mark.parametrize("uri", ["null:", "display://", "json:-", "json:out.jsonl", "http://127.0.0.1:8080"])
+def test_what_tells_the_source_takes_several(uri: str) -> None:
+    require_sink_name(uri, Frames.LIVE, 2)
