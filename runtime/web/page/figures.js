@@ -35,7 +35,8 @@ function tellLosses(status) {
   const keys = [...totals.keys()];
   const sum = keys.reduce((all, key) => all + (rate(key) ?? 0), 0);
   write(byId("drops-s"), seconds > 0 ? rateText(sum) : NOTHING);
-  fillRows(byId("loss-rows"), keys.map((key) => ({ key, cells: [key, rateText(rate(key)), countText(totals.get(key))] })));
+  const rows = keys.map((key) => ({ key, cells: [key, rateText(rate(key)), countText(totals.get(key))] }));
+  fillRows(byId("loss-rows"), rows);
   for (const node of byId("loss-rows").children) node.title = CAUSES[node.dataset.key] ?? "";
   show(byId("no-losses"), keys.length === 0);
   show(byId("losses"), keys.length > 0);

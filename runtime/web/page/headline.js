@@ -29,7 +29,8 @@ function tellStatus({ state, since_s, reasons }) {
 function lostText(link) {
   const now = performance.now();
   const since = durationText((now - link.lostAt) / 1000);
-  const next = link.nextTryAt === null ? "Trying now." : `Next try in ${Math.ceil(Math.max(0, link.nextTryAt - now) / 1000)} s.`;
+  const left = Math.ceil(Math.max(0, link.nextTryAt - now) / 1000);
+  const next = link.nextTryAt === null ? "Trying now." : `Next try in ${durationText(left)}.`;
   return [`No connection to the server for ${since}.`, [link.why, next].filter(Boolean).join(" ")];
 }
 

@@ -1,10 +1,10 @@
-// The classes: name, colour and share of the pictures that are shown. Pointing at one lights it in them; a click holds it.
+// The classes: name, colour and share of the pictures that are shown. Pointing at one lights it in them; a click holds
+// it.
 
 import { byId, keyed, make, write } from "./dom.js";
 import { percentText } from "./words.js";
 
 export class Legend {
-  #labels = [];
   #pointed = null;
   #held = null;
 
@@ -16,7 +16,6 @@ export class Legend {
 
   /** `shares` are those of the sources on the page, name -> fraction each: their mean is told. */
   tell(labels, shares) {
-    this.#labels = labels;
     const nodes = keyed(this.list, labels.map(({ id, name }) => `${id} ${name}`), (key) => this.#row(key));
     this.list.style.setProperty("--letters", Math.max(0, ...labels.map(({ name }) => name.length)));
     labels.forEach(({ id, name, rgb }, at) => {
@@ -35,7 +34,8 @@ export class Legend {
   #row(key) {
     const id = Number.parseInt(key, 10);
     const button = make("button", { type: "button", class: "class", "aria-pressed": "false" });
-    button.append(make("i", { class: "colour" }), make("span", { class: "class-name" }), make("span", { class: "share" }));
+    button.append(make("i", { class: "colour" }));
+    button.append(make("span", { class: "class-name" }), make("span", { class: "share" }));
     button.addEventListener("pointerenter", ({ pointerType }) => pointerType === "mouse" && this.#point(id));
     button.addEventListener("pointerleave", () => this.#point(null));
     button.addEventListener("focus", () => button.matches(":focus-visible") && this.#point(id));
@@ -52,7 +52,8 @@ export class Legend {
   /** Keep one class lit, or none. */
   hold(id) {
     this.#held = id;
-    this.#labels.forEach((label, at) => this.list.children[at]?.firstChild.setAttribute("aria-pressed", label.id === id));
+    for (const item of this.list.children)
+      item.firstChild.setAttribute("aria-pressed", Number.parseInt(item.dataset.key, 10) === id);
     this.light(this.#pointed ?? this.#held);
   }
 }

@@ -17,7 +17,7 @@ const ALL = 0;
 const SAME_S = 0.5; // statuses come once a second
 
 const tiles = new Map(); // source name -> {tile, link}
-const doors = { lostAt: null, nextTryAt: null, why: "", isOpen: false }; // what stands for the links before there are any
+const doors = { lostAt: null, nextTryAt: null, why: "", isOpen: false }; // stands for the links before there are any
 let status = null;
 let chosen = null; // number of a source, from 1, or ALL
 let isPaused = false;

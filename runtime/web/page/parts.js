@@ -11,8 +11,8 @@ export function tellParts(status) {
   tellSources(status.sources);
   tellSinks(status.sinks);
   tellFacts("model", modelFacts(status));
-  tellFacts("machine", Object.entries(status.machine).map(([name, value]) => factTexts(name, value)));
-  byId("machine").dataset.throttled = isThrottled(status.machine.throttle);
+  tellFacts("machine", machineFacts(status.machine));
+  byId("machine").dataset.throttled = status.reasons.some(({ code }) => code === "THROTTLED");
 }
 
 function tellSources(sources) {
@@ -66,12 +66,18 @@ function modelFacts({ model, uptime_s }) {
   return [...facts.map(([name, value]) => factTexts(name, value)), ["running for", durationText(uptime_s)]];
 }
 
+function machineFacts({ clocks = {}, ...others }) {
+  const rates = Object.entries(clocks).map(([name, clock]) => [`${name} clock`, clockText(clock)]);
+  return [...rates, ...Object.entries(others).map(([name, value]) => factTexts(name, value))];
+}
+
+/** "918 of 1,020 MHz · 43 % busy" */
+function clockText({ mhz, max_mhz, busy }) {
+  const rate = [countText(mhz), max_mhz ? `of ${countText(max_mhz)}` : "", "MHz"].filter(Boolean).join(" ");
+  return typeof busy === "number" ? `${rate} · ${Math.round(100 * busy)} % busy` : rate;
+}
+
 function tellFacts(id, facts) {
   show(byId(id), facts.length > 0);
   fillFacts(byId(`${id}-facts`), facts);
-}
-
-function isThrottled(throttle) {
-  const words = Array.isArray(throttle) ? throttle : Object.entries(throttle ?? {}).flatMap(([word, on]) => (on ? [word] : []));
-  return words.some((word) => word !== "idle");
 }

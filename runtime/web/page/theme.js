@@ -1,4 +1,4 @@
-// The theme that was chosen here before, set before anything is painted. Not a module: modules run after the first paint.
+// The theme that was chosen here before, set before anything is painted. No module: those run after that.
 "use strict";
 try {
   const chosen = localStorage.getItem("fcn-edge.theme");

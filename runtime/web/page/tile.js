@@ -6,6 +6,7 @@ import { Picture } from "./picture.js";
 import { durationText, msText, rateText, reasonText, sentence, withFullStop } from "./words.js";
 
 const PATIENCE_S = 5; // without a picture, though the source is said to be well
+const UNSEGMENTED = "The camera sends, and its frames are not segmented.";
 
 export class Tile {
   #shown = 0; // frames since `#countedAt`
@@ -40,7 +41,8 @@ export class Tile {
     this.#age = header.age_ms;
     this.#broken = false;
     this.node.dataset.empty = false;
-    onShown({ ...header, canvas: this.camera.id, maskCanvas: this.mask.id, shownAt: performance.timeOrigin + this.#shownAt });
+    const shownAt = performance.timeOrigin + this.#shownAt;
+    onShown({ ...header, canvas: this.camera.id, maskCanvas: this.mask.id, shownAt });
   }
 
   #failed() {
@@ -90,7 +92,7 @@ export class Tile {
     }
     if (this.#broken) return "This browser cannot show the pictures that come. Try another one.";
     if (isPaused || this.#silentS(source, status) < Math.max(PATIENCE_S, 3 / (source.rate || 1))) return "";
-    return `No picture for ${silent}. ${reasonText(status.reasons[0]) || sentence("the camera sends; its frames are not segmented")}`;
+    return `No picture for ${silent}. ${reasonText(status.reasons[0]) || UNSEGMENTED}`;
   }
 
   /** It has ended, or has not begun: nothing to worry about. */

@@ -8,7 +8,7 @@ export function frameFrom(buffer) {
   const header = JSON.parse(text.decode(new Uint8Array(buffer, 4, length)));
   const jpegAt = 4 + length;
   const pngAt = jpegAt + header.jpeg_bytes;
-  if (pngAt + header.png_bytes !== buffer.byteLength) throw new RangeError("a frame's pictures are not of the told size");
+  if (pngAt + header.png_bytes !== buffer.byteLength) throw new RangeError("a frame's pictures have not the told size");
   return {
     header,
     jpeg: new Uint8Array(buffer, jpegAt, header.jpeg_bytes),

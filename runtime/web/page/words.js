@@ -23,7 +23,8 @@ export function durationText(seconds) {
   const s = Math.floor(seconds);
   if (s < 60) return `${s}${GAP}s`;
   if (s < 3600) return `${Math.floor(s / 60)}${GAP}min`;
-  if (s < 86400) return `${Math.floor(s / 3600)}${GAP}h${GAP}${String(Math.floor((s % 3600) / 60)).padStart(2, "0")}${GAP}min`;
+  const minutes = String(Math.floor((s % 3600) / 60)).padStart(2, "0");
+  if (s < 86400) return `${Math.floor(s / 3600)}${GAP}h${GAP}${minutes}${GAP}min`;
   return `${Math.floor(s / 86400)}${GAP}d${GAP}${Math.floor((s % 86400) / 3600)}${GAP}h`;
 }
 

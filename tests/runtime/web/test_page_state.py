@@ -132,10 +132,12 @@ def test_a_sink_that_failed_tells_why_and_its_cure(page: Page, live: MakeLive) -
 
 
 def test_a_machine_that_is_slowed_down_stands_out(page: Page, live: MakeLive) -> None:
-    machine = {"temperatures_c": {"cpu": 61.2}, "gpu_clock_mhz": 918, "power_mode": "MAXN", "throttle": ["temperature"]}
-    page.go(live(change=lambda status: replace(status, machine=machine)).url)
+    clocks = {"gpu": {"mhz": 918, "max_mhz": 1020, "busy": 0.431}}
+    machine = {"temperatures_c": {"cpu": 61.2}, "clocks": clocks, "power_mode": "MAXN", "throttle": ["temperature"]}
+    hot = Reason("THROTTLED", "the machine is slowed down: temperature", "cool it")
+    page.go(live(change=lambda status: replace(status, machine=machine, reasons=[hot])).url)
     told = wait_for_text(page, "#machine", "MAXN").replace("\n", " ")
-    assert "cpu 61 °C" in told and "gpu clock 918 MHz" in told
+    assert "cpu 61 °C" in told and "gpu clock 918 of 1,020 MHz · 43 % busy" in told
     assert page.evaluate("document.getElementById('machine').dataset.throttled") == "true"
 
 
@@ -220,3 +222,16 @@ def test_a_source_that_gives_nothing_says_in_which_way(
     page.go(live(change=changed, silent={"gate"}).url)
     wait_for_text(page, ".banner", wanted)
     assert page.evaluate("document.querySelector('.tile').dataset.lost") == str(state is not SourceState.ENDED).lower()
+
+
+def test_a_server_that_goes_quiet_is_left_and_tried_again(page: Page, live: MakeLive) -> None:
+    def stuck(status: Status) -> Status:
+        raise RuntimeError("stuck")
+
+    street = live(fps=0)
+    page.go(street.url)
+    wait_for_text(page, "#state-name", "RUNNING")
+    street.change = stuck  # the connection stands, and nothing comes
+    wait_for_text(page, "#reasons", "No connection to the server", 15)
+    street.change = lambda status: status
+    wait_for_text(page, "#state-name", "RUNNING", 15)
