@@ -360,7 +360,7 @@ def test_a_name_that_cannot_take_the_frames_is_refused(uri: str, fits: Sequence[
 
 @pytest.mark.parametrize("uri", ["out.mkv", "rec/%Y.mkv", "masks/%06d.png", "%06d.npz"])
 def test_files_of_several_sources_want_names_of_their_own(uri: str) -> None:
-    with pytest.raises(UsageError, match="{source}-"):
+    with pytest.raises(UsageError, match=r"\{source\}-"):
         require_sink_name(uri, Frames.LIVE, 2)
     require_sink_name(f"{{source}}/{uri}", Frames.LIVE, 2)
 
