@@ -83,6 +83,7 @@ GIB = 1 << 30
 )
 @click.option("--keep-gib", type=click.FloatRange(0, min_open=True), help="Of such recordings; the oldest are deleted.")
 @click.option("--free-gib", type=click.FloatRange(0), help="Left on the disk of recordings; default 1, or a twentieth.")
+@click.option("--snapshots", type=MODEL, default=".", help="Folder of the pictures that the window's key s saves.")
 @click.option("--token-file", type=MODEL, help="Of the live page, wherever it listens: the secret that viewers need.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A name under which browsers reach the live page.")
 @click.option("--no-token", is_flag=True, help="Anybody in the network may watch the live page.")
@@ -104,6 +105,7 @@ def run_command(
     segment: float,
     keep_gib: float | None,
     free_gib: float | None,
+    snapshots: Path,
     token_file: Path | None,
     allow_host: tuple[str, ...],
     no_token: bool,
@@ -124,7 +126,15 @@ def run_command(
         chosen_sources([source, *also], config),
         sinks,
         model,
-        partial(SinkContext, view=view, alpha=alpha, has_legend=legend, recording=recording, web=web),
+        partial(
+            SinkContext,
+            view=view,
+            alpha=alpha,
+            has_legend=legend,
+            recording=recording,
+            web=web,
+            snapshots=snapshots,
+        ),
         serving,
         smooth=smooth,
         most_fps=max_fps,

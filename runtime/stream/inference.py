@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic, monotonic_ns
 
-from fcn_edge.errors import DeviceError, first_line
+from fcn_edge.errors import DeviceError, ModelError, first_line
 from fcn_edge.progress import say
 from runtime.segmenter import Segmenter
 from runtime.sinks.sink import Segmented
@@ -72,7 +72,6 @@ class Inference:
         taken_ns = monotonic_ns()
         if feed.live and taken_ns - frame.received_ns > self._most_age_ns:
             feed.counts.drop("stale")
-            self.measures.dropped()
             return
         segmented = self._segmented(feed, frame, taken_ns)
         if segmented is None:
@@ -96,7 +95,6 @@ class Inference:
             raise
         except Exception as error:
             feed.counts.drop("model")
-            self.measures.dropped()
             if not feed.live:
                 raise
             self._endure(error)
@@ -118,8 +116,11 @@ class Inference:
     def _endure(self, error: Exception) -> None:
         self.failed_at_s, self._failures = monotonic(), self._failures + 1
         say(f"the model failed on a frame: {type(error).__name__}: {first_line(error)}")
-        if self._failures == MOST_FAILURES:
-            raise DeviceError(
-                f"wanted a mask, found {MOST_FAILURES} failures of the model in a row, the last: {first_line(error)}; "
-                "start again"
-            ) from error
+        if self._failures < MOST_FAILURES:
+            return
+        if isinstance(error, ModelError):  # a new process would have the same model
+            raise error
+        raise DeviceError(
+            f"wanted a mask, found {MOST_FAILURES} failures of the model in a row, the last: {first_line(error)}; "
+            "start again"
+        ) from error

@@ -55,7 +55,8 @@ class Stream:
         self._segmenter = segmenter
         self._inference = self._new_inference()
         self._began_s = monotonic()
-        self._is_stopping = False
+        self._is_seen_enough = self._is_stopping = False
+        self._lost = 0  # frames that were bad or dropped, at the last tick
 
     def _new_inference(self) -> Inference:
         options = self.options
@@ -123,10 +124,19 @@ class Stream:
                 self._tick()
                 next_tick = monotonic() + TICK_S
 
+    def end(self) -> None:
+        """A viewer has seen enough. Any thread may say so."""
+        self._is_seen_enough = True
+        self._bell.ring()
+
     def _has_ended(self) -> bool:
-        return self._inference.join(0) or any(outlet.has_ended for outlet in self.outlets)
+        return self._is_seen_enough or self._inference.join(0) or any(outlet.has_ended for outlet in self.outlets)
 
     def _tick(self) -> None:
+        counts = [feed.counts.now() for feed in self.feeds]
+        lost = sum(sum(one.bad.values()) + sum(one.dropped.values()) for one in counts)
+        self.measures.dropped(lost - self._lost)
+        self._lost = lost
         status = self.status()
         for tick in self.options.ticks:
             tick(status)

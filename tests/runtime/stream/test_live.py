@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from time import monotonic, sleep
 
 import numpy as np
 import pytest
 
-from fcn_edge.errors import DeviceError, OutputError
+from fcn_edge.errors import DeviceError, ModelError, OutputError
 from runtime.sinks.sink import Segmented, SinkBase, Times
 from runtime.stream.outlet import Outlet
 from runtime.stream.status import Status, StreamState
@@ -84,6 +85,20 @@ def test_a_model_that_always_fails_asks_for_a_restart() -> None:
     with pytest.raises(DeviceError, match="5 failures of the model in a row, the last: broken"):
         run_for(live_stream(fake(failing(set(range(4, 99)), ValueError("broken"))), [witness]), 20)
     assert len(witness.seen) == 3 and witness.end == ["finished", "closed"]
+
+
+def test_a_model_that_always_gives_unknown_classes_is_refused_and_not_restarted() -> None:
+    with pytest.raises(ModelError, match="class"):
+        run_for(live_stream(fake(lambda frame: np.full(frame.shape[:2], 77, np.uint8))), 20)
+
+
+def test_a_viewer_who_closes_the_window_ends_the_stream_though_no_frame_comes() -> None:
+    witness = Witness()
+    stream = live_stream(fake(), [witness], fps=[0.01])
+    threading.Timer(0.5, stream.end).start()
+    started = monotonic()
+    run_for(stream, 20)
+    assert monotonic() - started < 5 and witness.end == ["finished", "closed"]
 
 
 def test_a_gpu_that_fails_ends_the_stream_at_once_and_keeps_what_was_recorded() -> None:
