@@ -140,3 +140,46 @@ def test_the_repository_holds_no_paths_of_a_machine() -> None:
     assert not [
         path.name for path in texts if path != Path(__file__) and pattern.search(path.read_text(encoding="utf-8"))
     ]
+
+
+# The wall clock may jump: only what names files, or tells a person the date, may read it. All else is monotonic.
+MAY_READ_THE_WALL_CLOCK = {
+    "runtime.sinks.series",  # names of recordings
+    "runtime.sinks.segments",  # the same, and that they begin anew where it has jumped
+    "runtime.display.viewer",  # names of snapshots
+    "runtime.engine_choice",  # the day on which engines were compared
+}
+WALL_CLOCK = {
+    "time": {"time", "time_ns", "localtime", "gmtime", "ctime", "strftime", "asctime"},
+    "datetime": {"now", "utcnow", "today", "fromtimestamp"},
+    "date": {"today", "fromtimestamp"},
+}
+
+
+def readings_of_the_wall_clock(source: str) -> list[str]:
+    """`time.time`, `datetime.now`, ... and `from time import time`."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute):
+            owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+            if node.attr in WALL_CLOCK.get(owner, ()):
+                found.append(f"{owner}.{node.attr}")
+        elif isinstance(node, ast.ImportFrom) and node.module == "time":
+            found += [f"time.{name.name}" for name in node.names if name.name in WALL_CLOCK["time"]]
+    return found
+
+
+def test_the_runtime_reads_the_wall_clock_only_where_it_names_files() -> None:
+    runtime = [path for path in modules() if room_of(name_of(path)) == "runtime"]
+    found = {name_of(path) for path in runtime if readings_of_the_wall_clock(path.read_text(encoding="utf-8"))}
+    assert found == MAY_READ_THE_WALL_CLOCK
+
+
+@pytest.mark.parametrize(
+    "source", ["time.time()", "from time import time", "datetime.datetime.now()", "date.today()", "time.strftime('%H')"]
+)
+def test_a_reading_of_the_wall_clock_is_found(source: str) -> None:
+    assert readings_of_the_wall_clock(source)
+    assert not readings_of_the_wall_clock(
+        f"time.monotonic(); time.sleep(1); from time import monotonic; '{source[:2]}'"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +259,108 @@ def test_each_source_has_sinks_of_its_own(tmp_path: Path, tiny_bundle: Path) -> 
         with av.open(str(tmp_path / f"{name}.mkv")) as container:
             assert (container.streams.video[0].height, container.streams.video[0].width) == size_hw
             assert sum(1 for _ in container.decode(video=0)) == len(told[name])
+
+
+# -- what changes nothing -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wall_clock(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """The file that holds how many seconds the wall clock is ahead, and the environment of a process that obeys it."""
+    compiler = shutil.which("cc")
+    if not compiler:
+        pytest.skip("no C compiler: no wall clock that jumps")
+    library, ahead = tmp_path / "wall_clock.so", tmp_path / "ahead"
+    command = [compiler, "-shared", "-fPIC", "-o", str(library), str(Path(__file__).with_name("wall_clock.c"))]
+    subprocess.run(command, check=True, timeout=60)
+    ahead.write_text("0")
+    return ahead, {"LD_PRELOAD": str(library), "WALL_CLOCK_FILE": str(ahead)}
+
+
+def test_a_wall_clock_that_jumps_changes_nothing_but_names(
+    tmp_path: Path, tiny_bundle: Path, wall_clock: tuple[Path, dict[str, str]]
+) -> None:
+    """An hour ahead, an hour back, and while a camera is lost."""
+    ahead, environment = wall_clock
+    lines, videos = tmp_path / "out.jsonl", tmp_path / "%d-%H%M%S.mkv"
+    with HttpCamera(rate=10) as lost:
+        words = ("still=test://?rate=20", "--also", f"lost={lost.uri}", "--model", tiny_bundle)
+        sinks = (videos, f"json:{lines}", PAGE)
+        with LiveRun(tmp_path / "log", words[0], *sinks, *words[1:], environment=environment) as run:
+            run.until(lambda: {line["source"] for line in lines_of(lines)} == {"still", "lost"})
+            ahead.write_text("3600")
+            _advance(run, lines)
+            lost.refuse()
+            run.until("lost: STREAMING -> ")
+            ahead.write_text("-3600")
+            _advance(run, lines)
+            lost.listen()
+            told = len(lines_of(lines))
+            back = lambda: any(line["source"] == "lost" for line in lines_of(lines)[told:])  # noqa: E731
+            run.until(back, PROMISED_RECOVERY_S)
+            state = run.state()
+            assert run.end()[0] == 0, run.told
+    still = [line for line in lines_of(lines) if line["source"] == "still"]
+    times_s = [line["time_s"] for line in still]
+    assert max(after - before for before, after in pairwise(times_s)) < 2 < times_s[-1] - times_s[0] < 300
+    assert all(0 <= line["age_ms"] < 1000 for line in lines_of(lines))
+    assert 0 < state["uptime_s"] < 300 and 0 <= state["sources"][0]["since_s"] < 300
+    hours = {time.localtime(time.time() + seconds).tm_hour for seconds in (-3600, 0, 3600)}
+    assert {int(path.stem[3:5]) for path in tmp_path.glob("*.mkv")} >= {min(hours), max(hours)}
+    assert "Traceback" not in run.told
+
+
+def _advance(run: LiveRun, lines: Path) -> None:
+    """Until a second of video has come since the clock jumped."""
+    told = len(lines_of(lines))
+    run.until(lambda: len(lines_of(lines)) > told + 25, PROMISED_RECOVERY_S)
+
+
+@contextmanager
+def viewers_that_never_read(port: int, count: int) -> Iterator[None]:
+    head = f"Host: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+    with ExitStack() as stack:
+        for number in range(count):
+            viewer = stack.enter_context(socket.socket())
+            viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            viewer.connect(("127.0.0.1", port))
+            asked = f"/live HTTP/1.1\r\n{head}{upgrade}{'A' * 22}==" if number % 2 else f"/stream HTTP/1.1\r\n{head}"
+            viewer.sendall(f"GET {asked.strip()}\r\n\r\n".encode())
+        yield
+
+
+def test_twenty_viewers_that_never_read_take_less_than_a_twentieth_of_the_rate(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    """With and without them in turns; a machine that has others to serve may need to be asked again."""
+
+    def passed() -> tuple[float, float]:
+        """Frames and seconds of a while."""
+        before = run.state()
+        time.sleep(1.0)
+        after = run.state()
+        return _segmented(after) - _segmented(before), after["uptime_s"] - before["uptime_s"]
+
+    def rates() -> tuple[float, float]:
+        alone, watched = [], []
+        for _ in range(6):
+            alone.append(passed())
+            with viewers_that_never_read(run.port, 20):
+                watched.append(passed())
+                assert run.state()["sinks"][0]["facts"]["viewers"] > 0
+        return _rate(alone), _rate(watched)
+
+    with LiveRun(tmp_path / "log", "test://?rate=25", PAGE, "--model", tiny_bundle) as run:
+        run.until("RUNNING")
+        found: list[tuple[float, float]] = []
+        while len(found) < 3 and not (found and found[-1][1] > 0.95 * found[-1][0]):
+            found.append(rates())
+        assert run.end()[0] == 0, run.told
+    print(f"frames a second, without and with them: {found}")
+    assert found[-1][1] > 0.95 * found[-1][0] > 0, found
+
+
+def _rate(windows: list[tuple[float, float]]) -> float:
+    frames, seconds = (sum(column) for column in zip(*windows, strict=True))
+    return frames / seconds
