@@ -85,6 +85,13 @@ GIB = 1 << 30
 @click.option("--free-gib", type=click.FloatRange(0), help="Left on the disk of recordings; default 1, or a twentieth.")
 @click.option("--snapshots", type=MODEL, default=".", help="Folder of the pictures that the window's key s saves.")
 @click.option("--token-file", type=MODEL, help="Of the live page, wherever it listens: the secret that viewers need.")
+@click.option(
+    "--max-viewers",
+    type=click.IntRange(1),
+    default=WebOptions.max_viewers,
+    show_default=True,
+    help="Of each source on the live page.",
+)
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A name under which browsers reach the live page.")
 @click.option("--no-token", is_flag=True, help="Anybody in the network may watch the live page.")
 def run_command(
@@ -107,6 +114,7 @@ def run_command(
     free_gib: float | None,
     snapshots: Path,
     token_file: Path | None,
+    max_viewers: int,
     allow_host: tuple[str, ...],
     no_token: bool,
     **serving: Any,
@@ -121,9 +129,15 @@ def run_command(
     the source's.
     """
     recording = RecordingOptions(segment, _bytes(free_gib), _bytes(keep_gib))
-    web = WebOptions(token_file=token_file, allowed_hosts=allow_host, allow_no_token=no_token)
+    sources = chosen_sources([source, *also], config)
+    web = WebOptions(
+        token_file=token_file,
+        allowed_hosts=allow_host,
+        allow_no_token=no_token,
+        max_viewers=max_viewers * len(sources),  # a viewer's page asks for each
+    )
     options = RunOptions(
-        chosen_sources([source, *also], config),
+        sources,
         sinks,
         model,
         partial(

@@ -81,7 +81,7 @@ def test_alpha_one_in_the_mask_view_shows_the_palette(tmp_path: Path, drive: Pat
         (["{drive}", "--also", "test://", "--model", "{bundle}"], 2, "found both"),
         (["test://", "--also", "test://", "--model", "{bundle}"], 2, "NAME=SOURCE"),
         (["--model", "{bundle}"], 2, "fcn-edge run SOURCE"),
-        (["test://", "--also", "two=test://", "out.mkv", "--model", "{bundle}"], 2, "{{source}}"),
+        (["test://", "--also", "two=test://", "out.mkv", "--model", "{bundle}"], 2, "{source}"),
         (["https//host", "--model", "{bundle}"], 3, "https/host"),
         (["gopher://host", "--model", "{bundle}"], 2, "gopher://"),
         (["{drive}", "--model", "nothing"], 4, "nothing"),
