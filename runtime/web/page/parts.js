@@ -66,7 +66,7 @@ function modelFacts({ model, uptime_s }) {
   return [...facts.map(([name, value]) => factTexts(name, value)), ["running for", durationText(uptime_s)]];
 }
 
-function machineFacts({ clocks = {}, ...others }) {
+function machineFacts({ clocks = {}, ago_s: _, ...others }) {
   const rates = Object.entries(clocks).map(([name, clock]) => [`${name} clock`, clockText(clock)]);
   return [...rates, ...Object.entries(others).map(([name, value]) => factTexts(name, value))];
 }

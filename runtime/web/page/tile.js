@@ -100,10 +100,11 @@ export class Tile {
     return source?.state === "ENDED" || (source?.state === "CONNECTING" && this.#shownAt === null && !source.reason);
   }
 
-  /** How long no picture came, at least: the larger of what this page and what the stream knows. */
+  /** How long no picture came, at least: the most of what this page and the stream know. */
   #silentS(source, status) {
     const seen = this.#shownAt === null ? 0 : (performance.now() - this.#shownAt) / 1000;
     const stalled = source.state === "STREAMING" ? 0 : source.since_s;
-    return Math.max(seen, stalled, status.last_frame_s ?? 0);
+    const never = source.connects === 0 ? status.uptime_s : 0; // its state is a new one with every try
+    return Math.max(seen, stalled, never, status.last_frame_s ?? 0);
   }
 }

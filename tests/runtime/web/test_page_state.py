@@ -95,6 +95,15 @@ def test_a_stall_is_told_by_the_seconds_that_pass(page: Page, live: MakeLive) ->
     assert "No signal for 12 s" in wait_for_text(page, ".banner", "No signal")
 
 
+def test_a_source_that_was_never_there_is_missed_since_the_start(page: Page, live: MakeLive) -> None:
+    def refused(status: Status) -> Status:
+        source = replace(status.sources[0], state=SourceState.BACKOFF, since_s=0.4, connects=0, reason=STALLED)
+        return replace(status, sources=[source], uptime_s=200 + status.uptime_s)
+
+    page.go(live(change=refused, silent={"gate"}).url)
+    assert "No signal for 3 min" in wait_for_text(page, ".banner", "No signal")
+
+
 def test_figures_are_those_of_the_status(page: Page, live: MakeLive) -> None:
     def with_losses(status: Status) -> Status:
         counts = Counts(12_345, 12_000, {"truncated": 5}, {"overwritten": 300, "stale": 39}, 1)
