@@ -71,12 +71,9 @@ class RunOptions:
         twice = next((sink for sink, path in zip(self.sinks, paths, strict=True) if paths.count(path) > 1), None)
         if twice:
             raise UsageError(f"wanted every sink once, found {twice} twice; leave one out")
-        mixed = next((sink for sink in self.sinks if _is_file(sink) and SOURCE not in sink), None)
-        if mixed and len(self.sources) > 1:
-            raise UsageError(f"wanted a file for each of several sources, found {mixed}; put {SOURCE} into its name")
         for source in self.sources:
             for sink in self.sinks:
-                require_sink_name(sink, _frames_of(source.address))
+                require_sink_name(sink, _frames_of(source.address), len(self.sources))
             if not source.address.is_live:
                 _require_beside(Path(source.address.target), dict(zip(paths, self.sinks, strict=True)))
 
@@ -102,11 +99,6 @@ def run(options: RunOptions, tell: Callable[[StreamReport, bool], None]) -> None
         tell(report, interrupt.wished)
         if report.abandoned:
             _leave(report.abandoned)
-
-
-def _is_file(sink: str) -> bool:
-    """Whether it holds the frames of one source. JSON lines, page and window tell whose each is."""
-    return not sink.startswith(("json:", "http:", "https:", "display:", "null:"))
 
 
 def _frames_of(address: Address) -> Frames:

@@ -14,7 +14,8 @@ from time import monotonic
 
 from fcn_edge.errors import FcnEdgeError
 from fcn_edge.progress import say
-from runtime.sinks.sink import Segmented, Sink, Times, WindowClosed
+from runtime.sinks.disk_space import DiskFull, is_disk_full
+from runtime.sinks.sink import Segmented, Sink, SinkBase, Times, WindowClosed
 from runtime.stream.status import Reason, SinkStatus
 
 OPEN_AGAIN_S = 5.0  # how long a sink that failed is left alone
@@ -38,15 +39,14 @@ class Outlet:
         on_end: Callable[[], None] = lambda: None,
         open_again_s: float = OPEN_AGAIN_S,
     ) -> None:
-        """Opens the sink, here, so that one that cannot be is refused before the stream begins.
+        """Opens the sink, here, so that one that cannot be is refused before the stream begins; a camera's may wait
+        for room on the disk.
 
         `only`: the name of the one source whose frames it takes.
         """
         self.only = only
         self.name, self.live, self.open_again_s = name, live, open_again_s
         self._open, self._on_times, self._on_end = open_sink, on_times, on_end
-        self._sink: Sink | None = open_sink()
-        self._keeps = self._sink.keeps
         self._waiting: deque[Segmented] = deque()
         self._changed = threading.Condition()
         self._ending = self._ended = False
@@ -54,7 +54,19 @@ class Outlet:
         self._reason: Reason | None = None
         self._open_at_s = self._busy_since_s = 0.0
         self._written = self._dropped = 0
+        self._keeps = SinkBase.keeps
+        self._sink: Sink | None = None
+        self._open_first()
         self._thread = threading.Thread(target=self._work, name=f"sink {name}", daemon=True)
+
+    def _open_first(self) -> None:
+        try:
+            self._sink = self._open()
+            self._keeps = self._sink.keeps
+        except DiskFull as error:
+            if not self.live:
+                raise
+            self._leave_alone(error)
 
     def start(self) -> None:
         self._thread.start()
@@ -71,10 +83,10 @@ class Outlet:
         with self._changed:
             if self.live and len(self._waiting) >= self._keeps:
                 self._waiting.popleft()
-                self._dropped += 1
+                self._lose()
             self._changed.wait_for(lambda: self._ending or len(self._waiting) < self._keeps)
             if self._ending:
-                self._dropped += 1
+                self._lose()
             else:
                 self._waiting.append(segmented)
             self._changed.notify_all()
@@ -101,7 +113,7 @@ class Outlet:
     def _write(self, segmented: Segmented) -> None:
         sink = self._sink or self._opened()
         if sink is None:
-            self._dropped += 1
+            self._lose()
             return
         times = sink.write(segmented)
         self._busy_since_s = 0.0
@@ -114,24 +126,29 @@ class Outlet:
         if monotonic() < self._open_at_s:
             return None
         self._sink = self._open()
+        self._keeps = self._sink.keeps
         return self._sink
 
     def _fail(self, error: Exception) -> None:
         """What a camera's stream must survive; a file's ends with it."""
-        self._dropped += 1
+        self._lose()
         self._busy_since_s = 0.0
         if not self.live:
             self._end(error)
             return
         if not isinstance(error, FcnEdgeError):  # our bug: the recording fails, the stream and its page go on
             say(f"{self.name}: {type(error).__name__}: {error}")
+        self._leave_alone(error)
+        self._let_go()
+
+    def _leave_alone(self, error: Exception) -> None:
+        """For a while; frames are lost meanwhile."""
         self._reason = Reason(
-            "DISK_FULL" if "space" in str(error).lower() else "SINK_FAILED",
+            "DISK_FULL" if is_disk_full(error) else "SINK_FAILED",
             f"{self.name}: {error}" if self.name not in str(error) else str(error),
             f"it is opened anew every {self.open_again_s:.0f} s",
         )
         self._open_at_s = monotonic() + self.open_again_s
-        self._let_go()
 
     def _end(self, error: BaseException) -> None:
         self.failure = None if isinstance(error, WindowClosed) else error
@@ -155,8 +172,12 @@ class Outlet:
     def discard(self) -> None:
         """Write what is being written, and no more of what waits."""
         with self._changed:
-            self._dropped += len(self._waiting)
+            self._lose(len(self._waiting))
             self._waiting.clear()
+
+    def _lose(self, count: int = 1) -> None:
+        with self._changed:
+            self._dropped += count
 
     def finish(self) -> None:
         """Give what was written its final name. A sink that is still writing is left alone."""

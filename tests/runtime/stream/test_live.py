@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fcn_edge.errors import DeviceError, ModelError, OutputError
+from runtime.sinks.disk_space import DiskFull
 from runtime.sinks.sink import Segmented, SinkBase, Times
 from runtime.stream.outlet import Outlet
 from runtime.stream.status import Status, StreamState
@@ -125,7 +126,7 @@ class Flaky(Witness):
 
     def write(self, segmented: Segmented) -> Times:
         if not self.works:
-            raise OutputError("out.mkv: wanted to write here, found: No space left on device; free space")
+            raise DiskFull("rec: wanted 1.00 GB of free space on this disk, found 0.20 GB; delete something")
         return super().write(segmented)
 
 
@@ -154,6 +155,29 @@ def test_a_sink_that_fails_is_opened_anew_until_it_works_and_degrades_the_stream
     assert 2 < len(opened) < 30 and opened[-1].seen and opened[-1].end == ["finished", "closed"]
     assert all(sink.end == ["closed"] for sink in opened[:-1])
     assert len(quick.seen) > 0.9 * report.segmented
+
+
+def test_a_disk_that_is_full_at_the_start_is_waited_for() -> None:
+    def open_full() -> Witness:
+        if not opened:
+            opened.append(Witness())
+            raise DiskFull("rec: wanted 1.00 GB of free space on this disk, found 0.20 GB; delete something")
+        return opened[0]
+
+    opened: list[Witness] = []
+    stream = live_stream(fake())
+    stream.outlets.append(Outlet("rec", open_full, live=True, open_again_s=0.3))
+    assert [reason.code for reason in stream.status().reasons] == ["DISK_FULL"]
+    run_for(stream, 1.0)
+    assert opened[0].seen and opened[0].end == ["finished", "closed"]
+
+
+def test_a_file_is_refused_where_the_disk_is_full_at_the_start() -> None:
+    def open_full() -> Witness:
+        raise DiskFull("full")
+
+    with pytest.raises(OutputError, match="full"):
+        Outlet("out.mkv", open_full, live=False)
 
 
 class Stuck(SinkBase):
