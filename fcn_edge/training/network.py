@@ -21,11 +21,15 @@ from fcn_edge.errors import UsageError
 # VGG16's five blocks: how many 3x3 convolutions, and their channels at width 1.
 VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
-# The factor of the last upsampling, and thereby which pools are skipped from (paper, figure 3).
-FINAL_STRIDE = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8}
+# The factor of the last upsampling, and thereby which pools are skipped from (paper, figure 3). The paper stops at 8s,
+# for VOC's things are large; 4s goes one pool further in the same way, for poles and signs that are a few pixels wide.
+FINAL_STRIDE = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8, "fcn4s": 4}
 
 # The reference's names of that upsampling.
-FINAL_NAMES = {"fcn32s": "upscore", "fcn16s": "upscore16", "fcn8s": "upscore8"}
+FINAL_NAMES = {"fcn32s": "upscore", "fcn16s": "upscore16", "fcn8s": "upscore8", "fcn4s": "upscore4"}
+
+# Each skip: the block whose pool it scores, and the upsampling of the coarser scores that it is added to.
+SKIPS = {4: "upscore2", 3: "upscore_pool4", 2: "upscore_pool3"}
 
 # At-once training scales the skips instead of training in stages (TPAMI, section 4.3).
 AT_ONCE_SCALES = {"score_pool4": 0.01, "score_pool3": 0.0001}
@@ -96,7 +100,7 @@ def bilinear_kernel(kernel_size: int) -> Tensor:
 
 
 class FCN(nn.Module):
-    """FCN-32s, FCN-16s or FCN-8s: normalised pictures (N, 3, H, W) in, class scores (N, num_classes, H, W) out.
+    """FCN-32s, FCN-16s, FCN-8s or FCN-4s: normalised pictures (N, 3, H, W) in, class scores (N, num_classes, H, W) out.
 
     Every H, W >= 1 is taken. Geometry `same` pads right and bottom with zeros to a multiple of 32 and crops the scores;
     `paper` pads by 100 on all sides in conv1_1 and crops each fused map (the reference implementation's numbers).
@@ -145,15 +149,17 @@ class FCN(nn.Module):
     def _add_decoder(self) -> None:
         classes, stride = self.config.num_classes, FINAL_STRIDE[self.config.variant]
         self.score_fr = nn.Conv2d(self.config.fc_dim, classes, 1)
-        if stride <= 16:
-            self.score_pool4 = nn.Conv2d(self.config.channels(4), classes, 1)
-            self.upscore2 = self._deconvolution(2)
-        if stride <= 8:
-            self.score_pool3 = nn.Conv2d(self.config.channels(3), classes, 1)
-            self.upscore_pool4 = self._deconvolution(2)
+        for block, upsampling in self.skips.items():
+            self.add_module(f"score_pool{block}", nn.Conv2d(self.config.channels(block), classes, 1))
+            self.add_module(upsampling, self._deconvolution(2))
         final = self._deconvolution(stride)
         final.weight.requires_grad_(False)  # the paper fixes the last kernel to bilinear interpolation (section 4.3)
         self.add_module(self.final_name, final)
+
+    @property
+    def skips(self) -> dict[int, str]:
+        """What of `SKIPS` this variant has; pool n has the stride 2 ** n."""
+        return {block: name for block, name in SKIPS.items() if 2**block >= FINAL_STRIDE[self.config.variant]}
 
     @property
     def final_name(self) -> str:
@@ -200,12 +206,9 @@ class FCN(nn.Module):
         x, grid = self._conv_relu("fc6", pools[5], grids[5])
         x, grid = self._conv_relu("fc7", self.drop6(x), grid)
         x = self.score_fr(self.drop7(x))
-        if hasattr(self, "score_pool4"):
-            x, grid = self._upsample("upscore2", x, grid)
-            x, grid = self._fuse("score_pool4", pools[4], grids[4], x, grid)
-        if hasattr(self, "score_pool3"):
-            x, grid = self._upsample("upscore_pool4", x, grid)
-            x, grid = self._fuse("score_pool3", pools[3], grids[3], x, grid)
+        for block, upsampling in self.skips.items():
+            x, grid = self._upsample(upsampling, x, grid)
+            x, grid = self._fuse(f"score_pool{block}", pools[block], grids[block], x, grid)
         return x, grid
 
     def _padded(self, images: Tensor) -> Tensor:

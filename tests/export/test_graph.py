@@ -58,6 +58,7 @@ def test_folding_leaves_the_network_itself_alone() -> None:
         ({"variant": "fcn8s", "at_once": True}, (33, 47)),
         ({"variant": "fcn16s"}, (40, 64)),
         ({"variant": "fcn32s", "norm": "batch"}, (50, 50)),
+        ({"variant": "fcn4s", "norm": "batch"}, (61, 83)),
         ({"variant": "fcn8s", "geometry": "paper"}, (45, 64)),
         ({"variant": "fcn8s"}, (1, 1)),
     ],

@@ -17,7 +17,7 @@ from torch.nn import functional
 from fcn_edge.errors import UsageError
 from fcn_edge.training.network import FCN, Grid, bilinear_kernel
 
-VARIANTS = [("fcn32s", False), ("fcn16s", False), ("fcn8s", False), ("fcn8s", True)]
+VARIANTS = [("fcn32s", False), ("fcn16s", False), ("fcn8s", False), ("fcn8s", True), ("fcn4s", False)]
 
 
 def seeded(network: nn.Module, scale: float = 1.0) -> nn.Module:
@@ -59,6 +59,7 @@ def paper_forward(network: FCN, x: Tensor, crops: dict[str, int]) -> Tensor:
     for deconvolution, score, block, shrink in (
         ("upscore2", "score_pool4", 4, 0.01),
         ("upscore_pool4", "score_pool3", 3, 0.0001),
+        ("upscore_pool3", "score_pool2", 2, 1),
     ):
         if score in crops:
             x = functional.conv_transpose2d(x, network.get_submodule(deconvolution).weight, stride=2)
@@ -75,6 +76,7 @@ CROPS = {
     "fcn32s": {"final": 19},
     "fcn16s": {"score_pool4": 5, "final": 27},
     "fcn8s": {"score_pool4": 5, "score_pool3": 9, "final": 31},
+    "fcn4s": {"score_pool4": 5, "score_pool3": 9, "score_pool2": 17, "final": 33},
 }
 
 
@@ -161,11 +163,12 @@ def test_layers_carry_the_published_names_and_shapes(variant: str, at_once: bool
     shapes = {key: tuple(value.shape) for key, value in FCN(variant, 21, at_once=at_once).state_dict().items()}
     assert shapes["conv1_1.weight"] == (64, 3, 3, 3) and shapes["conv5_3.bias"] == (512,)
     assert shapes["fc6.weight"] == (4096, 512, 7, 7) and shapes["fc7.weight"] == (4096, 4096, 1, 1)
-    skips = {"fcn32s": set(), "fcn16s": {"score_pool4"}, "fcn8s": {"score_pool4", "score_pool3"}}[variant]
+    skips = {f"score_pool{block}" for block in (4, 3, 2) if 2**block >= int(variant[3:-1])}
     ups = {
         "fcn32s": {"upscore": 64},
         "fcn16s": {"upscore2": 4, "upscore16": 32},
         "fcn8s": {"upscore2": 4, "upscore_pool4": 4, "upscore8": 16},
+        "fcn4s": {"upscore2": 4, "upscore_pool4": 4, "upscore_pool3": 4, "upscore4": 8},
     }[variant]
     assert {key.split(".")[0] for key in shapes if key.startswith("score")} == {"score_fr", *skips}
     assert {key: shapes[key] for key in shapes if key.startswith("upscore")} == {
@@ -182,7 +185,7 @@ def test_only_the_last_upsampling_is_fixed() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"variant": "fcn4s"},
+        {"variant": "fcn2s"},
         {"norm": "group"},
         {"geometry": "valid"},
         {"num_classes": 0},

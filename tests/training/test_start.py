@@ -11,7 +11,7 @@ import torch
 from fcn_edge.errors import UsageError
 from fcn_edge.labels import LabelSet
 from fcn_edge.training.checkpoint import Checkpoint, Preprocessing, save_checkpoint
-from fcn_edge.training.network import FCN, bilinear_kernel
+from fcn_edge.training.network import FCN, FINAL_NAMES, bilinear_kernel
 from fcn_edge.training.segmentation import Segmentation, TrainingConfig
 from fcn_edge.training.start import started_from
 from fcn_edge.training.surgery import transplant
@@ -104,7 +104,10 @@ def test_a_checkpoint_of_other_classes_gives_all_but_its_scores(
     assert "all but the scores" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("coarse", "fine"), [("fcn32s", "fcn16s"), ("fcn16s", "fcn8s"), ("fcn32s", "fcn8s")])
+STAGES = [("fcn32s", "fcn16s"), ("fcn16s", "fcn8s"), ("fcn32s", "fcn8s"), ("fcn8s", "fcn4s")]
+
+
+@pytest.mark.parametrize(("coarse", "fine"), STAGES)
 def test_a_coarser_checkpoint_starts_a_finer_network(
     coarse: str, fine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,7 +116,7 @@ def test_a_coarser_checkpoint_starts_a_finer_network(
     got = started(path, fresh(fine, norm="batch"))
     taken = {name: value for name, value in state.items() if name in got.network.state_dict()}
     assert same_weights(got, taken) == list(taken)
-    assert state.keys() - taken.keys() == {{"fcn32s": "upscore.weight", "fcn16s": "upscore16.weight"}[coarse]}
+    assert state.keys() - taken.keys() == {f"{FINAL_NAMES[coarse]}.weight"}
     assert got.preprocessing == OWN
     assert f"all weights of {coarse}; the skips that only {fine} has start at zero" in capsys.readouterr().err
 

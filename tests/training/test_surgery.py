@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fcn_edge.labels import LabelSet
-from fcn_edge.training.network import FCN, Grid, bilinear_kernel
+from fcn_edge.training.network import FCN, FINAL_STRIDE, Grid, bilinear_kernel
 from fcn_edge.training.surgery import staged, transplant, vgg16_layers
 from fcn_edge.training.weights import TORCHVISION
 from tests.conftest import lively
@@ -76,7 +78,7 @@ def test_biases_before_a_norm_are_lost_in_training_as_theirs_are() -> None:
     torch.testing.assert_close(pools[5], wanted, rtol=1e-4, atol=1e-4)
 
 
-STAGES = [("fcn32s", "fcn16s"), ("fcn16s", "fcn8s"), ("fcn32s", "fcn8s")]
+STAGES = [("fcn32s", "fcn16s"), ("fcn16s", "fcn8s"), ("fcn32s", "fcn8s"), ("fcn8s", "fcn4s")]
 PAPER = ("fcn16s", "fcn8s", "paper")
 
 
@@ -102,7 +104,7 @@ def test_a_finer_network_starts_with_the_coarser_ones_scores_upsampled(coarse: s
     picture = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         wanted, _ = source.coarse_scores(picture)
-        for _ in range({"fcn16s": 1, "fcn8s": 1 if coarse == "fcn16s" else 2}[fine]):
+        for _ in range(int(math.log2(FINAL_STRIDE[coarse] / FINAL_STRIDE[fine]))):
             wanted = doubled(wanted, geometry)
         got, _ = heir.coarse_scores(picture)
     assert wanted.std() > 0.01
