@@ -38,6 +38,7 @@ class Outlet:
         on_times: Callable[[Times], None] = lambda times: None,
         on_end: Callable[[], None] = lambda: None,
         open_again_s: float = OPEN_AGAIN_S,
+        stuck_s: float = STUCK_S,
     ) -> None:
         """Opens the sink, here, so that one that cannot be is refused before the stream begins; a camera's may wait
         for room on the disk.
@@ -45,7 +46,7 @@ class Outlet:
         `only`: the name of the one source whose frames it takes.
         """
         self.only = only
-        self.name, self.live, self.open_again_s = name, live, open_again_s
+        self.name, self.live, self.open_again_s, self._stuck_s = name, live, open_again_s, stuck_s
         self._open, self._on_times, self._on_end = open_sink, on_times, on_end
         self._waiting: deque[Segmented] = deque()
         self._changed = threading.Condition()
@@ -99,6 +100,7 @@ class Outlet:
                 self._end(closed)
             except Exception as error:
                 self._fail(error)
+            self._busy_since_s = 0.0
 
     def _next(self) -> Segmented | None:
         with self._changed:
@@ -116,7 +118,6 @@ class Outlet:
             self._lose()
             return
         times = sink.write(segmented)
-        self._busy_since_s = 0.0
         self._written += 1
         self._reason = None
         self._on_times(times)
@@ -132,7 +133,6 @@ class Outlet:
     def _fail(self, error: Exception) -> None:
         """What a camera's stream must survive; a file's ends with it."""
         self._lose()
-        self._busy_since_s = 0.0
         if not self.live:
             self._end(error)
             return
@@ -203,7 +203,7 @@ class Outlet:
     def status(self) -> SinkStatus:
         since, sink = self._busy_since_s, self._sink
         reason, state = self._reason, "failed" if self._reason else "ok"
-        if since and monotonic() - since > STUCK_S:
+        if since and monotonic() - since > self._stuck_s:
             state = "stuck"
             reason = Reason(
                 "SINK_STUCK",

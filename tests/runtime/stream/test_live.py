@@ -12,9 +12,11 @@ import pytest
 from fcn_edge.errors import DeviceError, ModelError, OutputError
 from runtime.sinks.disk_space import DiskFull
 from runtime.sinks.sink import Segmented, SinkBase, Times
+from runtime.sources.frame import Frame
 from runtime.stream.outlet import Outlet
 from runtime.stream.status import Status, StreamState
 from runtime.stream.stream import StreamOptions
+from tests.runtime.sinks.test_recorder import steps
 from tests.runtime.stream.streaming import Witness, blue, fake, live_stream, run_for
 
 Infer = Callable[[np.ndarray], np.ndarray]
@@ -178,6 +180,38 @@ def test_a_file_is_refused_where_the_disk_is_full_at_the_start() -> None:
 
     with pytest.raises(OutputError, match="full"):
         Outlet("out.mkv", open_full, live=False)
+
+
+def test_a_sink_that_is_left_alone_for_a_while_is_not_stuck() -> None:
+    """Its camera gives one more frame, which is lost, and then falls silent."""
+    written, failed = Segmented(Frame(steps(1)[0], 0, "a"), steps(1)[0][..., 0], {}), Flaky()
+    outlet = Outlet("disk", lambda: failed, live=True, stuck_s=0.05, open_again_s=60)
+    outlet.start()
+    for _ in range(2):
+        outlet.put(written)
+    sleep(0.3)
+    status = outlet.status()
+    outlet.end()
+    assert outlet.drain(5)
+    assert (status.state, status.dropped, status.waiting) == ("failed", 2, 0)
+
+
+def test_a_sink_that_does_not_come_back_is_stuck() -> None:
+    class Held(SinkBase):
+        def write(self, segmented: Segmented) -> Times:
+            assert leave.wait(10)
+            return {}
+
+    leave = threading.Event()
+    outlet = Outlet("share", Held, live=True, stuck_s=0.05)
+    outlet.start()
+    outlet.put(Segmented(Frame(steps(1)[0], 0, "a"), steps(1)[0][..., 0], {}))
+    sleep(0.3)
+    status = outlet.status()
+    leave.set()
+    outlet.end()
+    assert outlet.drain(5)
+    assert status.state == "stuck" and status.reason and status.reason.code == "SINK_STUCK"
 
 
 class Stuck(SinkBase):
