@@ -33,7 +33,7 @@ class Command:
 
     open_s: float = 0.0  # it takes so long to open
     delay_s: float = 0.0  # and so much longer for each frame
-    fails: bool = False
+    fails: int = 0  # on so many frames, from when it was told
     hang_least_s: float = 10.0  # it is not said to hang before; read once
 
     def write(self, path: Path) -> None:
@@ -53,13 +53,17 @@ class CommandedSession:
 
     def __init__(self, session: Session, path: Path) -> None:
         self._session, self._path = session, path
+        self._command, self._failed = Command(), 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
     def infer(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         command = read_command(self._path)
-        if command.fails:
+        if command != self._command:
+            self._command, self._failed = command, 0
+        if self._failed < command.fails:
+            self._failed += 1
             raise RuntimeError("it was told to fail")
         work_that_was_told_to_take_long(command.delay_s)
         return self._session.infer(frame)
