@@ -23,6 +23,7 @@ class TrainingConfig:
     momentum: float = 0.9  # of sgd
     schedule: str = "one-cycle"  # or cosine or fixed
     loss_reduction: str = "mean"  # over a batch's labelled pixels; or sum, the paper's unnormalised loss
+    iou_loss: float = 1.0  # weight of the Lovasz-softmax loss, which stands for mean IoU, beside cross entropy's 1
     dropout: float = 0.1  # after fc6 and fc7; the paper's 0.5 starves a narrow fc_dim
     freeze_norm: bool = False  # batch norm keeps the statistics that it starts with
     averaging: float = 0.995  # decay of the averaged weights that are validated and kept; 0 keeps the last ones

@@ -162,6 +162,13 @@ LEARNING = [
         help="Over the pixels of a batch.",
     ),
     click.Option(
+        ["--iou-loss"],
+        type=click.FloatRange(0),
+        default=D.iou_loss,
+        show_default=True,
+        help="Weight of a loss that stands for mean IoU, beside cross entropy's 1; 0: none.",
+    ),
+    click.Option(
         ["--class-weights/--no-class-weights"],
         default=D.class_weights,
         show_default=True,

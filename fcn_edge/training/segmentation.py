@@ -10,13 +10,12 @@ import torch
 from lightning import LightningModule
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fcn_edge.errors import ModelError
-from fcn_edge.labels import VOID
 from fcn_edge.metrics import ConfusionMatrix
 from fcn_edge.training.checkpoint import Checkpoint
 from fcn_edge.training.config import TrainingConfig
+from fcn_edge.training.loss import segmentation_loss
 from fcn_edge.training.network import channels_last
 from fcn_edge.training.optimiser import optimiser_of, set_learning_rate
 from fcn_edge.training.schedule import learning_rate, training_progress
@@ -78,8 +77,8 @@ class Segmentation(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         frames, masks = batch
         scores = self.network(self.preprocessing.normalise(frames))
-        loss = self._loss(scores, masks)
-        loss = loss if (masks != VOID).any() else scores.sum() * 0  # a crop of nothing but void teaches nothing
+        config = self.config
+        loss = segmentation_loss(scores, masks, self.class_weights, config.loss_reduction, config.iou_loss)
         if not torch.isfinite(loss):
             raise ModelError(
                 f"wanted a finite loss, found {loss.item()} in epoch {self.current_epoch + 1}; "
@@ -87,16 +86,6 @@ class Segmentation(LightningModule):
             )
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(frames))
         return loss
-
-    def _loss(self, scores: Tensor, masks: Tensor) -> Tensor:
-        # Contiguous first: softmax over the strided class axis of a channels-last map is several times slower.
-        return functional.cross_entropy(
-            scores.contiguous().float(),
-            masks,
-            self.class_weights,
-            ignore_index=VOID,
-            reduction=self.config.loss_reduction,
-        )
 
     def on_validation_epoch_start(self) -> None:
         self.confusion = ConfusionMatrix(self.names)

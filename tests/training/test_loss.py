@@ -1,0 +1,76 @@
+"""The loss: cross entropy as it was, and a stand-in for mean IoU that is exactly it where the network is sure."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fcn_edge.labels import VOID
+from fcn_edge.training.loss import lovasz_softmax, sampled_pixels, segmentation_loss
+
+SURE = 50.0  # a score so far above the others that softmax is 0 or 1
+
+
+def sure(predicted: Tensor, classes: int) -> Tensor:
+    return functional.one_hot(predicted, classes).T * SURE
+
+
+def mean_iou(truth: Tensor, predicted: Tensor) -> float:
+    """Over the classes that occur in the truth."""
+    ious = []
+    for label in set(truth.tolist()):
+        here, there = truth == label, predicted == label
+        ious.append(float((here & there).sum() / (here | there).sum()))
+    return sum(ious) / len(ious)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_the_network_is_sure_it_is_one_minus_the_mean_iou(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    truth, predicted = (torch.randint(4, (200,), generator=generator) for _ in range(2))
+    assert float(lovasz_softmax(sure(predicted, 5), truth)) == pytest.approx(1 - mean_iou(truth, predicted), abs=1e-5)
+
+
+def test_a_thin_class_counts_as_much_as_a_wide_one() -> None:
+    truth = torch.tensor([0] * 99 + [1])
+    assert float(lovasz_softmax(sure(torch.zeros(100, dtype=torch.long), 2), truth)) == pytest.approx(
+        1 - (0.99 + 0) / 2, abs=1e-5
+    )
+
+
+def test_its_gradient_points_downhill() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(3, 50, generator=generator, requires_grad=True)
+    truth = torch.randint(3, (50,), generator=generator)
+    before = lovasz_softmax(scores, truth)
+    before.backward()  # type: ignore[no-untyped-call]
+    assert scores.grad is not None
+    assert float(lovasz_softmax(scores.detach() - scores.grad, truth)) < float(before.detach())
+
+
+def test_sampled_pixels_keep_their_labels_and_leave_void_out() -> None:
+    masks = torch.arange(64).reshape(1, 8, 8)
+    masks[0, ::2] = VOID
+    scores = torch.arange(64.0).reshape(1, 1, 8, 8)
+    for seed in range(8):
+        torch.manual_seed(seed)
+        pixels, labels = sampled_pixels(scores, masks, stride=4)
+        assert torch.equal(pixels[0].long(), labels) and len(labels) in (0, 4)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_without_the_stand_in_it_is_the_cross_entropy(reduction: str) -> None:
+    scores, masks, weights = torch.randn(2, 3, 8, 8), torch.randint(3, (2, 8, 8)), torch.tensor([1.0, 2.0, 0.5])
+    masks[0, 0] = VOID
+    wanted = functional.cross_entropy(scores, masks, weights, ignore_index=VOID, reduction=reduction)
+    torch.testing.assert_close(segmentation_loss(scores, masks, weights, reduction, 0.0), wanted)
+    assert float(segmentation_loss(scores, masks, weights, reduction, 1.0)) > float(wanted)
+
+
+def test_nothing_but_void_teaches_nothing() -> None:
+    scores = torch.randn(1, 3, 8, 8, requires_grad=True)
+    loss = segmentation_loss(scores, torch.full((1, 8, 8), VOID), torch.ones(3), "mean", 1.0)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert float(loss.detach()) == 0 and scores.grad is not None and not scores.grad.any()
