@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler, default_collate
@@ -18,7 +19,8 @@ from torch.utils.data import Dataset as TorchDataset
 from fcn_edge.datasets import Dataset, labelled_picture
 from fcn_edge.errors import SourceError
 from fcn_edge.progress import tracked
-from fcn_edge.training.augment import Augmentation, Crop, plain_crop
+from fcn_edge.training.augment import Augmentation, Crop, LabelledPicture, plain_crop
+from fcn_edge.training.pasting import NO_PASTING, Pasting
 
 
 def class_pixels(dataset: Dataset) -> NDArray[np.int64]:
@@ -69,14 +71,23 @@ class TrainingCrops(TorchDataset[tuple[Tensor, Tensor]]):
     crop_hw: tuple[int, int] | None  # None: as large as the picture
     seed: int
     crop: Crop = field(default_factory=Augmentation)
+    pasting: Pasting = field(default_factory=Pasting)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = key
-        image, mask = labelled_picture(self.dataset, index)
-        size_hw = self.crop_hw or (mask.shape[0], mask.shape[1])
-        image, mask = self.crop(image, mask, size_hw, np.random.default_rng((self.seed, epoch, index)))
+        rng = np.random.default_rng((self.seed, epoch, index))
+        image, mask = self._cropped(index, self.crop_hw, rng)
+        if self.pasting.wished(rng):
+            other = self._cropped(int(rng.integers(len(self.dataset))), mask.shape, rng)
+            image, mask = self.pasting.pasted((image, mask), other, rng)
         # Widened by NumPy: torch would wake its threads for it, which costs more than the crop on a busy machine.
         return torch.from_numpy(image), torch.from_numpy(mask.astype(np.int64))
+
+    def _cropped(self, index: int, size_hw: tuple[int, ...] | None, rng: Generator) -> LabelledPicture:
+        """Of the picture's own size where none is asked for."""
+        image, mask = labelled_picture(self.dataset, index)
+        height, width = size_hw or mask.shape
+        return self.crop(image, mask, (height, width), rng)
 
 
 @dataclass(frozen=True)
@@ -101,10 +112,11 @@ def training_batches(
     workers: int,
     *,
     augment: bool = True,
+    pasting: Pasting = NO_PASTING,
 ) -> DataLoader[Any]:
     count = len(dataset)
     return DataLoader(
-        TrainingCrops(dataset, crop_hw, seed, Augmentation() if augment else plain_crop),
+        TrainingCrops(dataset, crop_hw, seed, Augmentation() if augment else plain_crop, pasting),
         collate_fn=_of_one_size,
         batch_size=min(batch_size, count),
         sampler=EpochSampler(count, seed),

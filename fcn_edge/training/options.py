@@ -109,6 +109,13 @@ PICTURES = [
         ["--augment/--no-augment"], default=D.augment, show_default=True, help="Scale, stretch, mirror, recolour."
     ),
     click.Option(
+        ["--paste"],
+        type=click.FloatRange(0, 1),
+        default=D.paste,
+        show_default=True,
+        help="Share of crops into which things of rare classes are pasted from another picture.",
+    ),
+    click.Option(
         ["--workers"],
         type=click.IntRange(0),
         default=D.workers,

@@ -42,6 +42,7 @@ from fcn_edge.training.config import TrainingConfig
 from fcn_edge.training.evaluate import CheckpointSession
 from fcn_edge.training.gallery import Gallery
 from fcn_edge.training.network import DEEPEST_STRIDE, FCN, NetworkConfig
+from fcn_edge.training.pasting import Pasting, rare_classes
 from fcn_edge.training.run_report import save_run_report
 from fcn_edge.training.segmentation import Segmentation, parameter_count, quick_precision
 
@@ -71,7 +72,8 @@ def train(fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Datase
     module = _module(fresh, config, pixels, len(training))
     variant, weights = fresh.network.config.variant, parameter_count(fresh.network)
     say(f"training {variant}, {weights:,} weights, on {len(training)} pictures")
-    if not _fit(module, fresh, config, data, folder):
+    pasting = Pasting(rare_classes(pixels), config.paste)
+    if not _fit(module, fresh, config, data, pasting, folder):
         return None
     best, evaluation = _scored_in_float32(folder / BEST, validation)
     save_run_report(folder, best, evaluation, validation)
@@ -97,7 +99,12 @@ def _module(fresh: Checkpoint, config: TrainingConfig, pixels: Any, pictures: in
 
 
 def _fit(
-    module: Segmentation, fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Dataset], folder: Path
+    module: Segmentation,
+    fresh: Checkpoint,
+    config: TrainingConfig,
+    data: tuple[Dataset, Dataset],
+    pasting: Pasting,
+    folder: Path,
 ) -> bool:
     """Runs Lightning; false when the user stopped it."""
     interrupt = Interrupt("step")
@@ -113,7 +120,13 @@ def _fit(
     if config.averaging:
         callbacks.insert(2, averaged_weights(config.averaging))
     batches = training_batches(
-        data[0], config.crop_hw, config.batch_size, config.seed, config.workers, augment=config.augment
+        data[0],
+        config.crop_hw,
+        config.batch_size,
+        config.seed,
+        config.workers,
+        augment=config.augment,
+        pasting=pasting,
     )
     pictures = validation_batches(data[1], config.workers)
     last = _resumable(folder / LAST, config)
