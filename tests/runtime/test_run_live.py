@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import av
 import pytest
 
+from benchmarks.soaking.held import descendants
 from tests.runtime import small_disk
 from tests.runtime.cameras.http_camera import Fault, HttpCamera
 from tests.runtime.commanded_model import OPENING, Command
@@ -170,6 +171,27 @@ def test_two_runs_on_one_port_is_refused_in_one_line(tmp_path: Path, tiny_bundle
         assert run.end()[0] == 0, run.told
 
 
+def test_systemd_hears_that_it_is_ready_lives_and_stops(tmp_path: Path, tiny_bundle: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(0.1)
+        heard: list[str] = []
+
+        def hear(word: str) -> bool:
+            with suppress(TimeoutError):
+                while word not in heard:
+                    heard.append(manager.recv(4096).decode())
+            return word in heard
+
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "3000000"}
+        words = (f"http://127.0.0.1:{free_port()}/video", "null:", "--model", tiny_bundle)
+        with LiveRun(tmp_path / "log", *words, environment=environment) as run:
+            run.until(lambda: hear("READY=1"))  # though no camera is there
+            run.until(lambda: hear("WATCHDOG=1"))
+            assert run.end()[0] == 0, run.told
+            assert hear("STOPPING=1") and any(word.startswith("STATUS=") for word in heard), heard
+
+
 # -- what it leaves -------------------------------------------------------------------------------------------------
 
 
@@ -179,8 +201,10 @@ def test_a_recording_survives_a_kill_to_within_a_second(tmp_path: Path, tiny_bun
     words = ("test://?rate=20", video, f"json:{lines}", "--model", tiny_bundle)
     with LiveRun(tmp_path / "log", *words) as run:
         run.until(lambda: len(lines_of(lines)) > 60)
+        readers = descendants(run.process.pid)
         run.process.kill()
         run.process.wait()
+        assert readers and _all_gone(readers), "a process that read a camera outlives the run"
     told = lines_of(lines)
     lasted_s = told[-1]["time_s"] - told[0]["time_s"]
     (left,) = tmp_path.glob(f".out{suffix}.*.part")
@@ -192,6 +216,13 @@ def test_a_recording_survives_a_kill_to_within_a_second(tmp_path: Path, tiny_bun
     assert seconds_of(video) > lasted_s - 1.0
     assert seconds_of(tmp_path / f"out-0001{suffix}") > 0
     assert not list(tmp_path.glob(".out*"))
+
+
+def _all_gone(pids: list[int], within_s: float = PROMISED_END_S) -> bool:
+    ends_s = time.monotonic() + within_s
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < ends_s:
+        time.sleep(0.05)
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 @pytest.mark.skipif(small_disk.why_not() is not None, reason=str(small_disk.why_not()))
