@@ -20,6 +20,8 @@ HISTORY_S = 60
 AGE_AT_MASK, AGE_AT_WIRE = "frame to mask", "frame to wire"  # rows of the summary beside the stages
 MOST_SAMPLES = 5000  # of a stage in the window: ten seconds of a source that is faster than any camera
 
+Recent = deque[tuple[float, float]]  # (monotonic seconds, milliseconds), those of the window
+
 
 @dataclass
 class _Sum:
@@ -42,9 +44,9 @@ class Measures:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock, self._lock = clock, threading.Lock()
         self._whole: dict[str, Histogram] = {}
-        self._window: dict[str, deque[tuple[float, float]]] = {}
+        self._window: dict[str, Recent] = {}
         self._moments: deque[float] = deque(maxlen=MOST_SAMPLES)  # when masks were ready
-        self._ages: dict[str, deque[tuple[float, float]]] = {"mask": _recent(), "wire": _recent()}
+        self._ages: dict[str, Recent] = {"mask": _recent(), "wire": _recent()}
         self._seconds: deque[_Sum] = deque(maxlen=HISTORY_S)
 
     def add(self, times_ms: Mapping[str, float]) -> None:
@@ -54,7 +56,7 @@ class Measures:
             second = self._second(now)
             for stage, value in times_ms.items():
                 self._whole.setdefault(stage, Histogram()).add(value)
-                self._window.setdefault(stage, _recent()).append((now, value))
+                _keep(self._window.setdefault(stage, _recent()), now, value)
                 second.add(stage, value)
 
     def segmented(self, age_ms: float | None) -> None:
@@ -65,7 +67,7 @@ class Measures:
             second = self._second(now)
             second.segmented += 1
             if age_ms is not None:
-                self._ages["mask"].append((now, age_ms))
+                _keep(self._ages["mask"], now, age_ms)
                 second.age_ms.append(age_ms)
                 self._whole.setdefault(AGE_AT_MASK, Histogram()).add(age_ms)
 
@@ -76,7 +78,7 @@ class Measures:
     def on_wire(self, age_ms: float) -> None:
         """A viewer was sent a frame of this age."""
         with self._lock:
-            self._ages["wire"].append((self._clock(), age_ms))
+            _keep(self._ages["wire"], self._clock(), age_ms)
             self._whole.setdefault(AGE_AT_WIRE, Histogram()).add(age_ms)
 
     def _second(self, now: float) -> _Sum:
@@ -115,8 +117,15 @@ class Measures:
             return {stage: _summarised(histogram) for stage, histogram in self._whole.items()}
 
 
-def _recent() -> deque[tuple[float, float]]:
+def _recent() -> Recent:
     return deque(maxlen=MOST_SAMPLES)
+
+
+def _keep(samples: Recent, now: float, value: float) -> None:
+    """And forget those that left the window."""
+    samples.append((now, value))
+    while samples[0][0] <= now - WINDOW_S:
+        samples.popleft()
 
 
 def _spread(samples: Iterable[tuple[float, float]], oldest: float) -> Spread:
