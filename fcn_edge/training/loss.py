@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from fcn_edge.labels import VOID
 
-SAMPLED = 4  # the stand-in sorts pixels, so it sees one in 4 x 4, at places drawn anew each time
+SAMPLED = 4  # the stand-in sees one pixel in 4 x 4, at places drawn anew each time: enough, and 16 times cheaper
+BINS = 1024  # of errors 0..1
 
 
 def segmentation_loss(scores: Tensor, masks: Tensor, weights: Tensor, reduction: str, iou_weight: float) -> Tensor:
@@ -44,12 +45,26 @@ def lovasz_softmax(scores: Tensor, labels: Tensor) -> Tensor:
     if not occurs.any():
         return scores.sum() * 0
     truth = truth[occurs]
-    errors, order = (truth - scores.softmax(0)[occurs]).abs().sort(1, descending=True)
-    return (errors * _steps_of_one_minus_iou(truth.gather(1, order))).sum(1).mean()
+    errors = (truth - scores.softmax(0)[occurs]).abs()
+    return (errors * _weights(errors.detach(), truth)).sum(1).mean()
 
 
-def _steps_of_one_minus_iou(truth: Tensor) -> Tensor:
-    """(C, P) 0 or 1, the worst pixel first: by how much 1 - IoU grows as pixel after pixel becomes wrong."""
+def _weights(errors: Tensor, truth: Tensor) -> Tensor:
+    """(C, P) by how much 1 - IoU grows when, from the worst error down, a pixel becomes wrong.
+
+    Berman et al. sort the errors; bins that are narrow enough come to the same, and cost a tenth. Pixels of a bin share
+    its growth as the derivatives at its middle say: one for what the class loses, one for what it wrongly takes.
+    """
+    bins = ((1 - errors) * (BINS - 1)).round().long()  # the worst first
+    lost, taken = (_counted(bins, values) for values in (truth, 1 - truth))
     total = truth.sum(1, keepdim=True)
-    lost = 1 - (total - truth.cumsum(1)) / (total + (1 - truth).cumsum(1))
-    return torch.diff(lost, prepend=torch.zeros_like(total))
+    growth = torch.diff(1 - (total - lost.cumsum(1)) / (total + taken.cumsum(1)), prepend=torch.zeros_like(total))
+    union = total + taken.cumsum(1) - taken / 2
+    of_lost, of_taken = 1 / union, (total - lost.cumsum(1) + lost / 2) / union**2
+    share = growth / (lost * of_lost + taken * of_taken).clamp(min=1e-12)
+    return torch.where(truth > 0, (share * of_lost).gather(1, bins), (share * of_taken).gather(1, bins))
+
+
+def _counted(bins: Tensor, values: Tensor) -> Tensor:
+    """(C, BINS) the sums of values (C, P) that fall into each bin."""
+    return values.new_zeros(len(values), BINS).scatter_add_(1, bins, values)

@@ -40,6 +40,29 @@ def test_a_thin_class_counts_as_much_as_a_wide_one() -> None:
     )
 
 
+def by_sorting(scores: Tensor, labels: Tensor) -> Tensor:
+    """Berman et al., algorithm 1, class by class."""
+    losses = []
+    for label in sorted(set(labels.tolist())):
+        truth = (labels == label).float()
+        errors, order = (truth - scores.softmax(0)[label]).abs().sort(descending=True)
+        truth = truth[order]
+        lost = 1 - (truth.sum() - truth.cumsum(0)) / (truth.sum() + (1 - truth).cumsum(0))
+        losses.append(errors @ torch.diff(lost, prepend=torch.zeros(1)))
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bins_come_to_what_sorting_gives(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scores = (torch.randn(4, 5000, generator=generator) * 3).requires_grad_()
+    labels = torch.randint(3, (5000,), generator=generator)
+    found, wanted = lovasz_softmax(scores, labels), by_sorting(scores, labels)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-3)
+    gradients = [torch.autograd.grad(loss, scores)[0] for loss in (found, wanted)]
+    assert float((gradients[0] - gradients[1]).norm() / gradients[1].norm()) < 0.02
+
+
 def test_its_gradient_points_downhill() -> None:
     generator = torch.Generator().manual_seed(0)
     scores = torch.randn(3, 50, generator=generator, requires_grad=True)
