@@ -48,7 +48,7 @@ def main(model: Path, minutes: float, seed: int, result: Path, log: Path | None)
         log.write_text(seen.ending.log)
     findings = judge(seen)
     told = {"date": date.today().isoformat(), "machine": machine(), "minutes": minutes, "seed": seed}
-    write_json(result, {**told, "model": model.name, **_told(seen, findings)})
+    write_json(result, {**told, "model": _model(seen), **_told(seen, findings)})
     cv2.imwrite(str(result.with_suffix(".png")), picture_of_chart(chart(seen)))
     print({key: value for key, value in told["machine"].items() if value is not None})
     for finding in findings:
@@ -56,10 +56,17 @@ def main(model: Path, minutes: float, seed: int, result: Path, log: Path | None)
     sys.exit(not all(finding.is_kept for finding in findings))
 
 
+def _model(seen: Soak) -> str:
+    """Its precision and engine, as the run told them."""
+    line = next(line for line in seen.ending.log.splitlines() if line.startswith("model "))
+    return line.rpartition(": ")[2]
+
+
 def _told(seen: Soak, findings: Sequence[Finding]) -> dict[str, Any]:
     return {
         "promises": asdict(Promises()),
         "findings": [asdict(finding) for finding in findings],
+        "outages": len(seen.outages),
         "faults": dict(sorted(Counter(f"{outage.what}: {outage.fault}" for outage in seen.outages).items())),
         "slowest_recoveries": _slowest(seen),
         "samples": _thinned(seen),
