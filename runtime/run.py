@@ -33,6 +33,7 @@ from runtime.stream.counts import FrameCounts
 from runtime.stream.early_end import ended_by_signals
 from runtime.stream.feed import FileFeed
 from runtime.stream.log_lines import headline
+from runtime.stream.memory_pools import share_memory_pools
 from runtime.stream.report import StreamReport
 from runtime.stream.service import Service
 from runtime.stream.stream import Stream, StreamOptions
@@ -83,6 +84,7 @@ def run(options: RunOptions, tell: Callable[[StreamReport, bool], None]) -> None
     the user."""
     options.require_possible()
     tell_stacks_of_crashes()
+    share_memory_pools()
     interrupt = Interrupt("frame")
     with ExitStack() as stack:
         stack.enter_context(interrupt.listening())
