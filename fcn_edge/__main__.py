@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from fcn_edge import __version__
+from fcn_edge.credentials import redact
 from fcn_edge.errors import FcnEdgeError, OutputError, SourceError, UsageError, first_line, printable
 from fcn_edge.telemetry import refuse_telemetry
 
@@ -138,7 +139,7 @@ def _no_output(found: str) -> int:
 
 
 def _told(message: str, code: int) -> int:
-    line = printable(" ".join(message.split()), most=4000)  # it may hold names that a file or a folder gave
+    line = printable(redact(" ".join(message.split())), most=4000)  # it may hold names that a file or a folder gave
     print(f"fcn-edge: {line}", file=sys.stderr, flush=True)
     return code
 

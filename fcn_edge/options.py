@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -23,6 +24,16 @@ class Size(click.ParamType[tuple[int, int]]):
 
 
 SIZE = Size()
+
+
+class NumberRange(click.FloatRange):
+    """A number in a range; click's own takes nan, and infinity where the range is open."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"wanted a number, found {value}", param, ctx)
+        return number
 
 
 class Names(click.ParamType[tuple[str, ...]]):

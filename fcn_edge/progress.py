@@ -19,6 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from fcn_edge.credentials import redact
+
 LOG_EVERY_S = 10.0  # a log wants a sign of life, not a line a frame
 
 T = TypeVar("T")
@@ -31,8 +33,8 @@ class Step(Protocol):
 
 
 def say(text: str) -> None:
-    """One plain line of news on stderr; results go to stdout."""
-    print(text, file=sys.stderr, flush=True)
+    """One plain line of news on stderr, without credentials; results go to stdout."""
+    print(redact(text), file=sys.stderr, flush=True)
 
 
 @contextmanager

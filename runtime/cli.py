@@ -11,7 +11,7 @@ import click
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.files import json_text, write_json
 from fcn_edge.images import fit_frame
-from fcn_edge.options import SIZE
+from fcn_edge.options import SIZE, NumberRange
 from fcn_edge.progress import say
 from fcn_edge.report import print_table
 from runtime.bench import BenchConfig, bench
@@ -48,7 +48,7 @@ GIB = 1 << 30
     help="What videos, JPEGs and the window show.",
 )
 @click.option(
-    "--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="The mask's share of the overlay."
+    "--alpha", type=NumberRange(0, 1), default=0.5, show_default=True, help="The mask's share of the overlay."
 )
 @click.option("--legend/--no-legend", default=True, show_default=True, help="Name the classes in the picture.")
 @click.option(
@@ -58,31 +58,31 @@ GIB = 1 << 30
     show_default=True,
     help="Masks in a row that must agree before a pixel of a still picture changes its class.",
 )
-@click.option("--max-fps", type=click.FloatRange(0, min_open=True), help="Frames a second of each camera, at most.")
+@click.option("--max-fps", type=NumberRange(0, min_open=True), help="Frames a second of each camera, at most.")
 @click.option("--fail-fast", is_flag=True, help="End with exit code 3 when a camera is lost or not there.")
 @click.option(
     "--stall-after",
-    type=click.FloatRange(0.5),
+    type=NumberRange(0.5),
     default=Limits.stall_s,
     show_default=True,
     help="Seconds without a picture after which a camera is connected anew.",
 )
 @click.option(
     "--connect-within",
-    type=click.FloatRange(0.5),
+    type=NumberRange(0.5),
     default=Limits.connect_s,
     show_default=True,
     help="Seconds that a camera may take to its first picture.",
 )
 @click.option(
     "--segment",
-    type=click.FloatRange(1),
+    type=NumberRange(1),
     default=RecordingOptions.segment_s,
     show_default=True,
     help="Seconds per file of a recording whose name holds the time.",
 )
-@click.option("--keep-gib", type=click.FloatRange(0, min_open=True), help="Of such recordings; the oldest are deleted.")
-@click.option("--free-gib", type=click.FloatRange(0), help="Left on the disk of recordings; default 1, or a twentieth.")
+@click.option("--keep-gib", type=NumberRange(0, min_open=True), help="Of such recordings; the oldest are deleted.")
+@click.option("--free-gib", type=NumberRange(0), help="Left on the disk of recordings; default 1, or a twentieth.")
 @click.option("--snapshots", type=MODEL, default=".", help="Folder of the pictures that the window's key s saves.")
 @click.option("--token-file", type=MODEL, help="Of the live page, wherever it listens: the secret that viewers need.")
 @click.option(
@@ -129,7 +129,10 @@ def run_command(
     the source's.
     """
     recording = RecordingOptions(segment, _bytes(free_gib), _bytes(keep_gib))
-    sources = chosen_sources([source, *also], config)
+    given = [source, *also]
+    if config and source and source.startswith(("null:", "json:", "display:")):  # the file has the sources
+        given, sinks = list(also), (source, *sinks)
+    sources = chosen_sources(given, config)
     web = WebOptions(
         token_file=token_file,
         allowed_hosts=allow_host,
@@ -182,7 +185,7 @@ def _tell(report: StreamReport, was_stopped: bool) -> None:
 @serving_options
 @click.option("--frame", "frame_hw", type=SIZE, help="Size of the camera's frames; default: the model's.")
 @click.option("--frames", type=click.IntRange(1), default=BenchConfig.frames, show_default=True, help="Measured.")
-@click.option("--warmup", type=click.FloatRange(0), default=BenchConfig.warmup_s, show_default=True, help="Seconds.")
+@click.option("--warmup", type=NumberRange(0), default=BenchConfig.warmup_s, show_default=True, help="Seconds.")
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path), help="Also write the figures to this file; - for stdout."
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn
 
+from fcn_edge.credentials import redact
 from fcn_edge.errors import UsageError
 from fcn_edge.images import IMAGE_SUFFIXES
 from fcn_edge.interrupt import Interrupt
@@ -25,7 +26,7 @@ from runtime.session_protocol import Session
 from runtime.sinks.opening import Frames, open_sink, require_sink_name
 from runtime.sinks.sink import SinkContext
 from runtime.smoothing import Smoothing
-from runtime.sources.address import Address, redact
+from runtime.sources.address import Address
 from runtime.sources.frame import FrameSource
 from runtime.sources.naming import NamedSource
 from runtime.sources.opening import open_path
@@ -93,10 +94,12 @@ def run(options: RunOptions, tell: Callable[[StreamReport, bool], None]) -> None
                 one.name: open_path(Path(one.address.target)) for one in options.sources if not one.address.is_live
             }
             session = stack.enter_context(open_session(options.model, **options.serving))
-        say(f"model {options.model}: {session.facts.precision} on {session.device}")
-        stream = Stream(Segmenter(session, _smoothing(options.smooth)), _looked_after(options, session, files, stack))
-        _add_sources(stream, options, files)
-        _add_sinks(stream, options, files, session)
+            say(f"model {options.model}: {session.facts.precision} on {session.device}")
+            segmenter = Segmenter(session, _smoothing(options.smooth))
+            stream = Stream(segmenter, _looked_after(options, session, files, stack))
+            stack.callback(stream.close)
+            _add_sources(stream, options, files)
+            _add_sinks(stream, options, files, session)
         report = stream.run(interrupt)
         tell(report, interrupt.wished)
         if report.abandoned:

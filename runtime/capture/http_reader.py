@@ -15,6 +15,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from fcn_edge.credentials import Credentials, split_credentials
 from runtime.capture.failure import failure, failure_of, http_failure
 from runtime.capture.jpeg import picture_of_jpeg
 from runtime.capture.limits import Limits
@@ -22,7 +23,6 @@ from runtime.capture.multipart import MalformedStream, Parts
 from runtime.capture.read_ahead import Arrived, ReadAhead
 from runtime.capture.reader import Picture, Reader, Spoiled
 from runtime.sources.address import Address
-from runtime.sources.credentials import Credentials, split_credentials
 
 CLOSE_S = 0.5  # for the thread that reads to notice
 MULTIPART = ("multipart/x-mixed-replace", "multipart/mixed")

@@ -18,13 +18,13 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from fcn_edge import MAX_PIXELS
+from fcn_edge.credentials import Credentials, split_credentials
 from runtime.capture.failure import CaptureFailure, failure, failure_of
 from runtime.capture.jpeg import picture_of_jpeg
 from runtime.capture.limits import Limits
 from runtime.capture.read_ahead import Arrived, ReadAhead
 from runtime.capture.reader import Picture, Spoiled
 from runtime.sources.address import Address, Kind
-from runtime.sources.credentials import Credentials, split_credentials
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 GREETING_S = 2.0  # for a look at why a connection failed

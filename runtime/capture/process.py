@@ -14,13 +14,13 @@ from dataclasses import asdict
 from threading import Lock
 from time import monotonic
 
+from fcn_edge.credentials import HIDDEN, redact, split_credentials
 from fcn_edge.errors import printable
 from runtime.capture import messages
 from runtime.capture.frame_ring import FrameRing, create_ring_file
 from runtime.capture.limits import Limits
 from runtime.capture.messages import Freed, Message, Order
 from runtime.sources.address import Address
-from runtime.sources.credentials import HIDDEN, redact, split_credentials
 
 # With this process's own search path, lest the child finds other packages. The last argument is for readers of `ps`.
 CHILD = """

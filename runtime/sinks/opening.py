@@ -14,6 +14,7 @@ from runtime.sinks.series import Series
 from runtime.sinks.sink import NONE, Segmented, Sink, SinkBase, SinkContext, Times
 from runtime.sinks.video_file import RecordingSink, VideoSink
 from runtime.sinks.window import DisplaySink
+from runtime.web.address import read_listen_address
 
 PER_FRAME: Mapping[str, Callable[[str, SinkContext], Sink]] = {
     ".png": MaskSink,
@@ -65,6 +66,8 @@ def open_sink(uri: str, context: SinkContext) -> Sink:
 
 
 def _unknown(uri: str) -> UsageError:
+    if "://" in uri:
+        return UsageError(f"wanted a sink, found {uri}; name a second source with --also, and see fcn-edge run --help")
     return UsageError(
         "wanted display://, out.mkv, out.mp4, masks/%06d.png, masks/%06d.npz, frames/%06d.jpg, json:-, "
         f"http://HOST:PORT or null:, found {uri!r}"
@@ -76,7 +79,10 @@ def require_sink_name(uri: str, frames: Frames, sources: int = 1) -> None:
 
     `sources`: how many there are. What is written to files is told apart by {source} in the name.
     """
-    if uri in ("null:", "display://") or uri.startswith(("json:", "http://")):
+    if uri.startswith("http://"):
+        read_listen_address(uri)
+        return
+    if uri in ("null:", "display://") or (uri.startswith("json:") and uri != "json:"):
         return
     suffix = Path(uri).suffix.lower()
     if suffix in FORMATS:

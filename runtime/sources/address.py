@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
+from fcn_edge.credentials import redact, split_credentials
 from fcn_edge.errors import UsageError, printable
-from runtime.sources.credentials import redact as redact
-from runtime.sources.credentials import split_credentials
 from runtime.sources.wishes import Wishes, read_wishes
 
 
@@ -49,6 +49,8 @@ _KINDS = {
     "csi": Kind.CSI,
     "test": Kind.TEST,
 }
+# Of who meant an address, and whose name of it is none.
+_SLIP = re.compile(r"([^/=]*=)?(rtsps?|https?|csi|test)(\+udp)?(:/{0,2}|//)", re.IGNORECASE)
 # Whatever udev calls a camera stands in /dev, where no videos lie but in shared memory and behind open descriptors.
 _CAMERA = re.compile(r"(\d+|/dev/(?!shm/|fd/|std|null$|zero$)[^?]+)(?:\?(.*))?", re.ASCII)
 
@@ -58,7 +60,7 @@ def read_address(uri: str) -> Address:
     if camera := _CAMERA.fullmatch(uri):
         return _camera(uri, camera[1], camera[2] or "")
     if not (scheme := _SCHEME.match(uri)):
-        return Address(Kind.PATH, uri, redact(uri) if ":/" in uri else uri, uri)  # rtsp:/... is a slip
+        return _path(uri)
     kind = _KINDS.get(scheme[1].lower())
     if kind is None:
         raise UsageError(
@@ -70,6 +72,14 @@ def read_address(uri: str) -> Address:
     if kind is Kind.TEST:
         return _pattern(uri, uri[scheme.end() :])
     return _network(kind, uri, scheme[1].lower())
+
+
+def _path(uri: str) -> Address:
+    slip = _SLIP.match(uri)
+    if not uri or (slip and not Path(uri).exists()):
+        found = repr(slip[0]) if slip else "an empty name"
+        raise UsageError(f"wanted a source, found {found}; write rtsp://HOST/PATH, or the path of a file")
+    return Address(Kind.PATH, uri, redact(uri), uri)
 
 
 def _camera(uri: str, device: str, query: str) -> Address:

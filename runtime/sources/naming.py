@@ -12,7 +12,7 @@ from fcn_edge.errors import UsageError
 from runtime.sources.address import Address, Kind, read_address
 
 # `gate=rtsp://...`: only before what can be no path, for a file may be called a=b.mp4.
-_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,31})=(\d+$|/dev/|[a-zA-Z][a-zA-Z0-9+.-]*://)")
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31})=(\d+$|/dev/|[a-zA-Z][a-zA-Z0-9+.-]*://)")
 
 
 @dataclass(frozen=True)

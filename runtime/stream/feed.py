@@ -117,6 +117,7 @@ class FileFeed:
             self.counts.drop("stopped", len(self._frames))
             self._frames.clear()
             self._changed.notify()
-        self._reader.join(within_s)  # a native read cannot be interrupted; the thread ends with the process
+        if self._reader.ident is not None:
+            self._reader.join(within_s)  # a native read cannot be interrupted; the thread ends with the process
         if not self._reader.is_alive():
             self.source.close()

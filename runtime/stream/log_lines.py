@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from fcn_edge.credentials import redact
 from fcn_edge.errors import printable
-from runtime.sources.credentials import redact
 from runtime.stream.status import Reason, SourceState, SourceStatus, Spread, Status
 
 STREAM = "stream"

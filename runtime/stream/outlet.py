@@ -19,6 +19,7 @@ from runtime.sinks.sink import Segmented, Sink, SinkBase, Times, WindowClosed
 from runtime.stream.status import Reason, SinkStatus
 
 OPEN_AGAIN_S = 5.0  # how long a sink that failed is left alone
+OPEN_WITHIN_S = 5.0  # how long a camera's stream waits for a sink at its start: a pipe may never get a reader
 STUCK_S = 10.0  # one write that takes longer is told
 
 
@@ -40,8 +41,8 @@ class Outlet:
         open_again_s: float = OPEN_AGAIN_S,
         stuck_s: float = STUCK_S,
     ) -> None:
-        """Opens the sink, here, so that one that cannot be is refused before the stream begins; a camera's may wait
-        for room on the disk.
+        """Opens the sink, so that one that cannot be is refused before the stream begins; a camera's may wait for
+        room on the disk, and goes on without one that takes `OPEN_WITHIN_S` to open.
 
         `only`: the name of the one source whose frames it takes.
         """
@@ -57,20 +58,36 @@ class Outlet:
         self._written = self._dropped = 0
         self._keeps = SinkBase.keeps
         self._sink: Sink | None = None
-        self._open_first()
+        self._is_open, self._is_late = False, False
+        self._refusal: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name=f"sink {name}", daemon=True)
-
-    def _open_first(self) -> None:
-        try:
-            self._sink = self._open()
-            self._keeps = self._sink.keeps
-        except DiskFull as error:
-            if not self.live:
-                raise
-            self._leave_alone(error)
-
-    def start(self) -> None:
         self._thread.start()
+        self._await_opening()
+
+    def _await_opening(self) -> None:
+        """Raises what the opening raised; of a camera's sink that takes too long to open nobody waits for the rest."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_open or self._refusal, OPEN_WITHIN_S if self.live else None)
+            self._is_late = not self._is_open
+            if self._refusal:
+                raise self._refusal
+
+    def _open_first(self) -> bool:
+        """Whether the stream wants it."""
+        self._busy_since_s = monotonic()
+        try:
+            self._opened()
+        except BaseException as error:
+            with self._changed:
+                if not (self.live and (self._is_late or isinstance(error, DiskFull))):
+                    self._refusal = error
+                    self._changed.notify_all()
+                    return False
+            self._leave_alone(error)
+        with self._changed:
+            self._is_open, self._busy_since_s = True, 0.0
+            self._changed.notify_all()
+        return True
 
     @property
     def has_ended(self) -> bool:
@@ -93,6 +110,8 @@ class Outlet:
             self._changed.notify_all()
 
     def _work(self) -> None:
+        if not self._open_first():
+            return
         while (segmented := self._next()) is not None:
             try:
                 self._write(segmented)
@@ -141,7 +160,7 @@ class Outlet:
         self._leave_alone(error)
         self._let_go()
 
-    def _leave_alone(self, error: Exception) -> None:
+    def _leave_alone(self, error: BaseException) -> None:
         """For a while; frames are lost meanwhile."""
         self._reason = Reason(
             "DISK_FULL" if is_disk_full(error) else "SINK_FAILED",

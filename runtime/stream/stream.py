@@ -104,14 +104,12 @@ class Stream:
             self._raise_failure(interrupt)
             self._finish()
         finally:
-            self._close()
+            self.close()
         counts = [feed.counts.now() for feed in self.feeds]
         return StreamReport(counts, seconds, self.measures.summary(), abandoned)
 
     def _begin(self) -> None:
         self._turns.begin(self.feeds)
-        for outlet in self.outlets:
-            outlet.start()
         for feed in self.feeds:
             feed.start()
         self._inference.start()
@@ -177,7 +175,8 @@ class Stream:
         for outlet in self.outlets:
             outlet.finish()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Give back sources and sinks, of a stream that never ran too."""
         self._turns.stop()
         _all_at_once(lambda feed: feed.stop(STOP_SOURCES_S), self.feeds)
         self._inference.join(STOP_MODEL_S)

@@ -97,5 +97,8 @@ def test_credentials_are_not_even_in_the_words_for_programmers() -> None:
     assert "secret" not in repr(address)
 
 
-def test_a_slip_in_the_scheme_does_not_show_the_password() -> None:
-    assert "secret" not in read_address("rtsp:/admin:secret@host/live").shown
+@pytest.mark.parametrize("slip", ["rtsp:/", "rtsp//", "rtsp:", "Tür=rtsp://", "https//"])
+def test_a_slip_in_the_scheme_is_told_without_the_password(slip: str) -> None:
+    with pytest.raises(UsageError, match="write rtsp://HOST/PATH") as refusal:
+        read_address(f"{slip}admin:secret@host/live")
+    assert "secret" not in str(refusal.value)

@@ -186,7 +186,6 @@ def test_a_sink_that_is_left_alone_for_a_while_is_not_stuck() -> None:
     """Its camera gives one more frame, which is lost, and then falls silent."""
     written, failed = Segmented(Frame(steps(1)[0], 0, "a"), steps(1)[0][..., 0], {}), Flaky()
     outlet = Outlet("disk", lambda: failed, live=True, stuck_s=0.05, open_again_s=60)
-    outlet.start()
     for _ in range(2):
         outlet.put(written)
     sleep(0.3)
@@ -204,7 +203,6 @@ def test_a_sink_that_does_not_come_back_is_stuck() -> None:
 
     leave = threading.Event()
     outlet = Outlet("share", Held, live=True, stuck_s=0.05)
-    outlet.start()
     outlet.put(Segmented(Frame(steps(1)[0], 0, "a"), steps(1)[0][..., 0], {}))
     sleep(0.3)
     status = outlet.status()
@@ -212,6 +210,35 @@ def test_a_sink_that_does_not_come_back_is_stuck() -> None:
     outlet.end()
     assert outlet.drain(5)
     assert status.state == "stuck" and status.reason and status.reason.code == "SINK_STUCK"
+
+
+def test_a_sink_that_does_not_open_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_for_ever() -> Witness:
+        sleep(60)
+        return Witness()
+
+    monkeypatch.setattr("runtime.stream.outlet.OPEN_WITHIN_S", 0.2)
+    quick, stream = Witness(), live_stream(fake())
+    stream.add_sink("pipe", open_for_ever)
+    stream.add_sink("quick", lambda: quick)
+    report = run_for(stream, 0.5)
+    assert quick.seen and report.abandoned == ["the sink pipe"]
+
+
+def test_a_sink_that_cannot_be_opened_after_all_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_late() -> Witness:
+        opened.append(Witness())
+        if len(opened) == 1:
+            sleep(0.5)
+            raise OutputError("the share is gone")
+        return opened[-1]
+
+    monkeypatch.setattr("runtime.stream.outlet.OPEN_WITHIN_S", 0.2)
+    opened: list[Witness] = []
+    stream = live_stream(fake())
+    stream.outlets.append(Outlet("share", open_late, live=True, open_again_s=0.2))
+    run_for(stream, 1.5)
+    assert len(opened) == 2 and opened[1].seen
 
 
 class Stuck(SinkBase):

@@ -1,4 +1,4 @@
-"""runtime.sources.credentials: no text shows them, and whoever connects gets them as they were typed."""
+"""fcn_edge.credentials: no text shows them, and whoever connects gets them as they were typed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from fcn_edge.credentials import redact, split_credentials
 from fcn_edge.errors import UsageError
 from runtime.sources.address import read_address
-from runtime.sources.credentials import redact, split_credentials
 
 # Letters that passwords hold and URLs mind, and some of everybody else's. No two words of the texts below.
 AWKWARD = st.text(st.sampled_from("@/?#:&%=;_+ÄéQ漢'\"\\<>[]{}|^`~!$()*,.-0123456789"), min_size=4, max_size=20)
@@ -54,6 +54,11 @@ def test_no_query_shows_a_password(password: str, name: str) -> None:
         ("http://h/a?access_token=x", "http://h/a?access_token=***"),
         ("http:/u:p@h/a", "http:/***@h/a"),
         ("rtsp://u:p@h1/a, rtsp://u:q@h2/b", "rtsp://***@h1/a, rtsp://***@h2/b"),
+        ("found nothing at front.door=rtsp:/u:p@h/x", "found nothing at front.door=rtsp:/***@h/x"),
+        ("found 'rtsp//u:p@h/x'", "found 'rtsp//***@h/x'"),
+        ("admin:secret@10.0.0.7:554/live is no file", "admin:***@10.0.0.7:554/live is no file"),
+        ("http://h/v?u=me&pw=sek1&code=7", "http://h/v?u=me&pw=***&code=***"),
+        ("test://?rate=5&fault=stall@40: no picture", "test://?rate=5&fault=stall@40: no picture"),
         ("nothing to hide: keys=3, mail me@home", "nothing to hide: keys=3, mail me@home"),
         ("http://host/monkey=3?rate=30", "http://host/monkey=3?rate=30"),
     ],

@@ -9,11 +9,17 @@ from urllib.parse import unquote
 HIDDEN = "***"
 
 # Up to the last @ of the word, for a password may hold @ / ? # itself. One slash: pathlib folds two into one.
-_USER_INFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:/{1,2})\S*@")
+# And rtsp//, which is a slip. Our own test:// has none, but an @ in its faults.
+_USER_INFO = re.compile(
+    r"(?<![a-zA-Z0-9+.-])((?!test:)[a-zA-Z][a-zA-Z0-9+.-]*:/{1,2}|(?:rtsps?|https?)(?:\+udp)?//)\S*@"
+)
+
+# admin:secret@host, where the scheme was forgotten.
+_FORGOTTEN_SCHEME = re.compile(r"(?<![\w/@.:])([^\s:/@'\"=,;]{1,64}:)[^\s@/][^\s@]*@(?=[\w\[])")
 
 # user=admin&password=secret, and user=admin_password=secret_channel=1 as some cameras spell it.
 _NAMED = re.compile(
-    r"(?i)(?<=[?&;/_#])((?:user|usr|login|pass|pwd|psw|token|secret|auth|sig|session|credential|access|api_?key|key)"
+    r"(?i)(?<=[?&;/_#])((?:user|usr|login|pass|pwd|psw|pw|pin|code|token|secret|auth|sig|session|credential|access|api_?key|key)"
     r"[a-z_]*=)[^&\s]*?(?=_[a-z]+=|[&\s]|$)"
 )
 
@@ -30,7 +36,8 @@ class Credentials:
 
 def redact(text: str) -> str:
     """Any text without the credentials of the addresses in it. Rather hides too much than too little."""
-    return _NAMED.sub(rf"\1{HIDDEN}", _USER_INFO.sub(rf"\1{HIDDEN}@", text))
+    bare = _FORGOTTEN_SCHEME.sub(rf"\1{HIDDEN}@", _USER_INFO.sub(rf"\1{HIDDEN}@", text))
+    return _NAMED.sub(rf"\1{HIDDEN}", bare)
 
 
 def split_credentials(url: str) -> tuple[str, Credentials | None]:
