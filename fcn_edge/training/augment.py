@@ -6,7 +6,7 @@ Augmentation is geometry first (scale, crop, mirror), then light and colour.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,7 +14,6 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from fcn_edge.labels import VOID
-from fcn_edge.training.light import Light
 
 LabelledPicture = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -39,11 +38,14 @@ def plain_crop(
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far pictures may be moved, and their light changed; every draw is uniform within these limits."""
+    """How far pictures may be changed; every draw is uniform within these limits."""
 
     scale: tuple[float, float] = (0.6, 1.8)  # things come near and go far
     stretch: float = 1.1  # width against height
-    light: Light = field(default_factory=Light)
+    brightness: float = 40.0  # grey levels
+    contrast: float = 0.35
+    saturation: float = 0.4
+    hue_degrees: float = 12.0
 
     def __call__(
         self, image: NDArray[np.uint8], mask: NDArray[np.uint8], crop_hw: tuple[int, int], rng: Generator
@@ -52,7 +54,7 @@ class Augmentation:
         image, mask = self._scaled_crop(image, mask, crop_hw, rng)
         if rng.random() < 0.5:
             image, mask = image[:, ::-1], mask[:, ::-1]
-        return self.light(np.ascontiguousarray(image), rng), np.ascontiguousarray(mask)
+        return self._relight(image, rng), np.ascontiguousarray(mask)
 
     def _scaled_crop(
         self, image: NDArray[np.uint8], mask: NDArray[np.uint8], crop_hw: tuple[int, int], rng: Generator
@@ -68,3 +70,18 @@ class Augmentation:
         warped = cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR, borderValue=BEYOND)
         labels = cv2.warpAffine(mask, matrix, size_wh, flags=cv2.INTER_NEAREST, borderValue=VOID)
         return np.asarray(warped, np.uint8), np.asarray(labels, np.uint8)
+
+    def _relight(self, image: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
+        """Colour in HSV, then one table for brightness and contrast."""
+        hsv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2HSV)
+        hue_shift = round(rng.uniform(-1, 1) * self.hue_degrees / 2)  # OpenCV's hue counts 2 degrees
+        hue = (np.arange(256) + hue_shift) % 180
+        saturation = np.arange(256) * (1 + rng.uniform(-1, 1) * self.saturation)
+        hsv = cv2.LUT(hsv, np.stack([hue, _clip(saturation), np.arange(256)], axis=-1).astype(np.uint8)[None])
+        contrast = 1 + rng.uniform(-1, 1) * self.contrast
+        levels = (np.arange(256) - 127.5) * contrast + 127.5 + rng.uniform(-1, 1) * self.brightness
+        return np.asarray(cv2.LUT(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), _clip(levels).astype(np.uint8)), np.uint8)
+
+
+def _clip(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.asarray(np.clip(values, 0, 255))

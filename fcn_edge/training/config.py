@@ -16,7 +16,7 @@ class TrainingConfig:
     batch_size: int = 4
     crop_hw: tuple[int, int] | None = (352, 480)  # multiples of 32 waste nothing on padding; None: whole pictures
     augment: bool = True
-    paste: float = 0.7  # share of the crops into which things of rare classes are pasted from another
+    paste: float = 0.5  # share of the crops into which things of rare classes are pasted from another
     optimizer: str = "adamw"  # or sgd
     learning_rate: float = 1.5e-3
     bias_rate_factor: float = 1.0  # of biases and batch norm, on the learning rate; they are never decayed
