@@ -18,11 +18,17 @@ from runtime.sinks.recording import RecordingOptions
 from runtime.sinks.series import Series
 
 CLOCK_JUMP_S = 5.0  # a name that is wrong by less does not matter
+# A camera may change its size with every picture; so it fills no folder with files of one picture each. Who changes the
+# mode of a camera sees the first seconds of the new one in the old one's size.
+SAME_SIZE_S = 10.0
 LONGEST_GAP_S = 3600  # a frame shown for longer does not fit into every player's numbers
 
 
 class Segments:
-    """Frames in, files out: a new one for every size, and where names hold the time, every `segment_s` seconds too."""
+    """Frames in, files out: a new one for a new size, and where names hold the time, every `segment_s` seconds too.
+
+    A file younger than `SAME_SIZE_S` goes on: pictures of another size are fitted into its own with a black border.
+    """
 
     def __init__(
         self,
@@ -55,11 +61,12 @@ class Segments:
         self._tell(recorder)
 
     def _is_over(self, picture: NDArray[np.uint8], at_ns: int) -> bool:
-        if picture.shape[:2] != self._size_hw or at_ns - self._newest_ns > 1e9 * LONGEST_GAP_S:
+        age_s = (at_ns - self._began_ns) / 1e9
+        has_other_size = picture.shape[:2] != self._size_hw and age_s >= SAME_SIZE_S
+        if has_other_size or at_ns - self._newest_ns > 1e9 * LONGEST_GAP_S:
             return True
         jumped_s = abs(self._wall() - time.monotonic() - self._wall_ahead_s)
-        is_old = at_ns - self._began_ns >= 1e9 * self.options.segment_s
-        return self.series.is_timed and (is_old or jumped_s > CLOCK_JUMP_S)
+        return self.series.is_timed and (age_s >= self.options.segment_s or jumped_s > CLOCK_JUMP_S)
 
     def _begin(self, picture: NDArray[np.uint8], at_ns: int) -> Recorder:
         now_s = self._wall()

@@ -108,10 +108,22 @@ def test_a_plain_name_is_one_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["out.mkv", TIMED])
 def test_a_change_of_size_begins_anew(tmp_path: Path, name: str) -> None:
     with recording(tmp_path / name) as segments:
-        for side in (64, 96, 64):
-            write(segments, 4, side=side)
+        for begin_s, side in ((0, 64), (20, 96), (40, 64)):
+            write(segments, 4, begin_s, side=side)
     sizes = [watch(tmp_path / name).size_hw for name in left_in(tmp_path)]
     assert sorted(sizes) == [(48, 64), (48, 64), (48, 96)]
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "out.mp4", TIMED])
+def test_a_camera_that_changes_its_size_with_every_picture_makes_few_files(tmp_path: Path, name: str) -> None:
+    pictures = [np.full((48, 128 if index % 2 else 64, 3), 200, np.uint8) for index in range(30)]
+    with recording(tmp_path / name) as segments:
+        for index, picture in enumerate(pictures):  # 14.5 s, two of them a second
+            segments.write(picture, BEGIN_NS + index * S // 2, index)
+    videos = [watch(tmp_path / file) for file in left_in(tmp_path)]
+    assert sorted((len(video.images), video.size_hw) for video in videos) == [(9, (48, 128)), (21, (48, 64))]
+    wide = next(video for video in videos if video.size_hw == (48, 64)).images[1]
+    assert wide[24].mean() > 190 and wide[:10].mean() < 10, "a wide picture lies between black borders"
 
 
 def test_a_camera_that_was_away_for_hours_begins_anew(tmp_path: Path) -> None:
