@@ -13,6 +13,10 @@ A message is one line of three parts: what was wanted, what was found, what to d
 
 from __future__ import annotations
 
+import re
+
+_NUMBER = re.compile(r"\[Errno -?\d+\] ")  # of the system's and PyAV's errors; the words after it say the same
+
 
 class FcnEdgeError(Exception):
     """Any mistake that the user can mend."""
@@ -54,8 +58,8 @@ class DeviceError(FcnEdgeError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of a foreign exception, for the `found` part of our message."""
-    lines = str(error).strip().splitlines()
+    """The first line of a foreign exception, without a number of it, for the `found` part of our message."""
+    lines = _NUMBER.sub("", str(error), count=1).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
 
 

@@ -19,6 +19,9 @@ def test_every_kind_of_mistake_has_its_documented_exit_code(kind: type[FcnEdgeEr
         (ValueError(""), "ValueError"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
         (OSError("\r\n"), "OSError"),
+        (OSError(28, "No space left"), "No space left"),
+        (OSError(-1094995529, "Invalid data", "a.mp4"), "Invalid data: 'a.mp4'"),
+        (ValueError("a list [Errno"), "a list [Errno"),
     ],
 )
 def test_first_line_is_never_empty_and_never_two(error: BaseException, line: str) -> None:
