@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ else:
     import tomli as tomllib
 
 Key = tuple[str, ...]  # ("sources", "gate") is `gate` in the table [sources]
+
+MOST_BYTES = 1 << 20  # a thousand times what anybody writes
 
 # What a value must be in TOML, by the option's type; anything else is written as text.
 Wanted = tuple[tuple[type, ...], str]
@@ -58,9 +61,15 @@ class SettingsFile:
 def read_settings(path: Path, kind: str) -> SettingsFile:
     """A file of the user's; `kind` is what messages call it: "recipe". Raises UsageError."""
     try:
-        content = path.read_bytes()
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a device may never end, and a pipe never begin
+            raise UsageError(f"wanted the {kind} {path}, found no regular file; check the path")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"wanted the {kind} {path}, found: {error.strerror}; check the path") from None
+    if len(content) > MOST_BYTES:
+        raise UsageError(f"wanted the {kind} {path}, found a file of more than 1 MiB; check the path")
     return parse_settings(str(path), content)
 
 

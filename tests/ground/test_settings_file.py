@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import click
 import pytest
 import tomllib
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from fcn_edge.errors import UsageError
 from fcn_edge.options import SIZE
-from fcn_edge.settings_file import key_of, parse_settings, require_known, require_value
+from fcn_edge.settings_file import MOST_BYTES, key_of, parse_settings, read_settings, require_known, require_value
 
 OPTIONS = {
     key_of(option): option
@@ -127,6 +130,22 @@ def test_the_line_is_where_the_key_stands_whatever_lies_between(ends: str) -> No
 def test_a_key_without_a_line_of_its_own_has_that_of_what_holds_it() -> None:
     file = parse_settings("run.toml", b'\nsources = ["a"]\n')
     assert file.where("sources", "0") == "run.toml, line 2" and file.where("model") == "run.toml"
+
+
+def test_a_file_that_never_ends_or_never_begins_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe"):
+        with pytest.raises(UsageError, match=f"wanted the recipe {path}, found no regular file; check the path"):
+            read_settings(path, "recipe")
+
+
+def test_a_file_of_more_than_a_mebibyte_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("alpha = 1 #".ljust(MOST_BYTES))
+    assert read_settings(path, "configuration").values == {"alpha": 1}
+    os.truncate(path, 1 << 40)  # without a byte on the disk
+    with pytest.raises(UsageError, match="found a file of more than 1 MiB; check the path"):
+        read_settings(path, "configuration")
 
 
 VALUES = st.sampled_from(["1", '"text"', "[\n1,\n2]", '"""\nkey9 = 1\n[t]\n"""', "'''\n#\n'''", "{a = 1}", "true # 1"])
