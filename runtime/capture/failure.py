@@ -21,6 +21,10 @@ CODES = {
         "write them into the address: {scheme}://USER:PASSWORD@...",
     ),
     "NOT_FOUND": ("it answers, but has no such stream", "check the path in the address against the camera's manual"),
+    "REDIRECTED": (
+        "it sends us on to another address, which is none to follow",
+        "write the address of the stream itself; the camera's manual has it",
+    ),
     "REFUSED": ("it answers, but gives no stream now", "look at its own status page; it may serve too many already"),
     "HOST_UNKNOWN": ("no machine of that name is known", "check the name, or write its IP address"),
     "CONNECTION_FAILED": ("no connection", "check its power and cable, and the address and port"),
@@ -63,7 +67,7 @@ def failure(code: str, address: Address, found: str | None = None, cure: str | N
 
 def http_failure(status: int, address: Address) -> CaptureFailure:
     """What an answer of HTTP or RTSP means that is no success."""
-    code = "AUTH_FAILED" if status in (401, 403, 407) else "NOT_FOUND" if status in (404, 410, 454) else "REFUSED"
+    code = _BY_STATUS.get(status, "REDIRECTED" if 300 <= status < 400 else "REFUSED")
     found = "it refuses this user and password" if code == "AUTH_FAILED" and "@" in address.uri else CODES[code][0]
     return failure(code, address, f"{found} (it answers {status})")
 
@@ -91,6 +95,7 @@ def _code_of(error: BaseException, over_network: bool, opening: bool) -> str:
     return _BY_NUMBER.get(number or 0, "READ_FAILED")
 
 
+_BY_STATUS = {401: "AUTH_FAILED", 403: "AUTH_FAILED", 407: "AUTH_FAILED"} | dict.fromkeys((404, 410, 454), "NOT_FOUND")
 _LATER = {"TIMEOUT": "nothing comes any more", "NO_DEVICE": "it is gone"}  # of one that was read already
 
 _BY_TYPE: tuple[tuple[type[BaseException], str], ...] = (

@@ -86,6 +86,8 @@ def _answer(address: Address, limits: Limits) -> Any:
         return opener.open(request, timeout=min(limits.connect_s, limits.stall_s))
     except HTTPError as error:
         error.close()
+        if urllib.request.HTTPRedirectHandler.inf_msg in error.msg:
+            raise failure("REDIRECTED", address, f"it sends us on and on (it answers {error.code})") from None
         raise http_failure(error.code, address) from None
     except URLError as error:
         cause = error.reason if isinstance(error.reason, BaseException) else error

@@ -97,6 +97,11 @@ def test_a_status_is_told(status: int) -> None:
     assert f"(it answers {status})" in http_failure(status, NETWORK).text
 
 
+def test_where_a_camera_sends_us_on_it_is_not_said_to_serve_too_many() -> None:
+    told = http_failure(302, NETWORK)
+    assert told.code == "REDIRECTED" and "too many" not in told.cure
+
+
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("address", [NETWORK, DEVICE], ids=["network", "device"])
 def test_every_code_has_one_line_and_a_cure(code: str, address) -> None:

@@ -130,7 +130,22 @@ def test_a_server_may_send_us_on() -> None:
 
 def test_a_server_may_not_send_us_to_a_file(tmp_path: Path) -> None:
     with web({"/old": (302, {"Location": f"file://{tmp_path}"}, b"")}) as address:
-        assert refused(f"{address}/old").code in ("REFUSED", "NO_VIDEO", "READ_FAILED")
+        failure = refused(f"{address}/old")
+    assert failure.code == "REDIRECTED" and "none to follow (it answers 302)" in failure.text
+    assert "address of the stream itself" in failure.cure
+
+
+@pytest.mark.parametrize("location", ["ftp://127.0.0.1/a", "rtsp://127.0.0.1/a", "", None])
+def test_a_server_that_sends_us_nowhere_is_told(location: str | None) -> None:
+    headers = {} if location is None else {"Location": location}
+    with web({"/old": (301, headers, b"")}) as address:
+        assert refused(f"{address}/old").code == "REDIRECTED"
+
+
+def test_a_server_that_sends_us_in_a_circle_is_told() -> None:
+    with web({"/a": (302, {"Location": "/b"}, b""), "/b": (307, {"Location": "/a"}, b"")}) as address:
+        failure = refused(f"{address}/a")
+    assert failure.code == "REDIRECTED" and "it sends us on and on (it answers 30" in failure.text
 
 
 def test_a_password_does_not_follow_to_another_server() -> None:
