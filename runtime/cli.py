@@ -30,6 +30,7 @@ from runtime.web.options import WebOptions
 
 MODEL = click.Path(path_type=Path)
 GIB = 1 << 30
+SCREENS = ("display://", "http://")  # they show the newest frame: one that made room for it is no loss
 
 
 @click.command("run", epilog="Example: fcn-edge run rtsp://camera/stream http://127.0.0.1:8080 --model bundle")
@@ -174,6 +175,9 @@ def _tell(report: StreamReport, was_stopped: bool) -> None:
     dropped = "".join(f", {count} dropped as {cause}" for cause, count in report.dropped.items() if count)
     stopped = ", stopped before its end" if was_stopped else ""
     say(f"{report.segmented} of {report.received} frames segmented{bad}{dropped}{stopped}, {report.fps:.1f} fps")
+    for sink in report.sinks:
+        if sink.dropped and not sink.name.startswith(SCREENS):
+            say(f"sink {sink.name}: {sink.written} written, {sink.dropped} lost")
     if report.unaccounted and not report.abandoned:  # a model that hangs holds the last one
         say(f"our bug: nobody knows what became of {report.unaccounted} frames; please report it")
     if report.segmented:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.stream.status import Counts
+from runtime.stream.status import Counts, SinkStatus
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class StreamReport:
     counts: Sequence[Counts] = ()  # of each source
     seconds: float = 0.0
     stages_ms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # n, mean, percentiles, max
+    sinks: Sequence[SinkStatus] = ()
     abandoned: Sequence[str] = ()  # threads that did not end in time: the process must not wait for them
 
     @property

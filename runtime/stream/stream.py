@@ -106,7 +106,8 @@ class Stream:
         finally:
             self.close()
         counts = [feed.counts.now() for feed in self.feeds]
-        return StreamReport(counts, seconds, self.measures.summary(), abandoned)
+        sinks = [outlet.status() for outlet in self.outlets]
+        return StreamReport(counts, seconds, self.measures.summary(), sinks, abandoned)
 
     def _begin(self) -> None:
         self._turns.begin(self.feeds)

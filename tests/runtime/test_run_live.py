@@ -149,6 +149,17 @@ def test_a_camera_that_is_not_there_ends_a_run_that_wants_it_at_once(tmp_path: P
     assert "secret" not in run.told and "Traceback" not in run.told
 
 
+def test_a_sink_that_lost_frames_is_told_at_the_end(tmp_path: Path, tiny_bundle: Path) -> None:
+    full, whole = tmp_path / "full.jsonl", tmp_path / "whole.jsonl"
+    full.symlink_to("/dev/full")
+    words = ("test://?rate=10", f"json:{full}", f"json:{whole}", "--model", tiny_bundle)
+    with LiveRun(tmp_path / "log", *words) as run:
+        run.until(lambda: len(lines_of(whole)) > 5)
+        assert run.end()[0] == 0, run.told
+    ends = [line for line in run.told.splitlines() if " lost" in line]
+    assert ends == [f"sink json:{full}: 0 written, {len(lines_of(whole))} lost"]
+
+
 def test_a_run_begins_when_its_camera_appears(tmp_path: Path, tiny_bundle: Path) -> None:
     with HttpCamera() as camera:
         camera.refuse()

@@ -119,6 +119,10 @@ def test_a_slow_sink_loses_old_frames_and_holds_up_nobody() -> None:
     assert len(slow_sink.seen) < 20
     status = {sink.name: sink for sink in stream.status().sinks}
     assert [sink.written + sink.dropped for sink in status.values()] == [report.segmented] * 2
+    assert [(sink.name, sink.written) for sink in report.sinks] == [
+        ("sink 0", len(slow_sink.seen)),
+        ("sink 1", len(quick.seen)),
+    ]
 
 
 class Flaky(Witness):
