@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -22,6 +23,10 @@ PER_FRAME: Mapping[str, Callable[[str, SinkContext], Sink]] = {
     ".jpg": PictureSink,
     ".jpeg": PictureSink,
 }
+
+
+BRACES = re.compile(r"\{[^{}]*\}")
+SOURCE, NAME = "{source}", "{name}"  # what braces in the name of a file may hold
 
 
 class Frames(str, Enum):
@@ -82,7 +87,10 @@ def require_sink_name(uri: str, frames: Frames, sources: int = 1) -> None:
     if uri.startswith("http://"):
         read_listen_address(uri)
         return
-    if uri in ("null:", "display://") or (uri.startswith("json:") and uri != "json:"):
+    if uri in ("null:", "display://"):
+        return
+    if uri.startswith("json:") and uri != "json:":
+        _require_braces(uri, SOURCE)
         return
     suffix = Path(uri).suffix.lower()
     if suffix in FORMATS:
@@ -91,24 +99,37 @@ def require_sink_name(uri: str, frames: Frames, sources: int = 1) -> None:
         _require_frame_name(uri, frames)
     else:
         raise _unknown(uri)
-    if sources > 1 and "{source}" not in uri:
+    if sources > 1 and SOURCE not in uri:
         path = Path(uri)
         raise UsageError(
             f"{uri}: wanted a name for each of {sources} sources, found one for all; "
-            f"name them {path.with_name('{source}-' + path.name)}"
+            f"name them {path.with_name(f'{SOURCE}-{path.name}')}"
         )
 
 
 def _require_video_name(uri: str, frames: Frames) -> None:
+    _require_braces(uri, SOURCE)
     if Series(uri).is_timed and frames is not Frames.LIVE:
-        raise UsageError(f"{uri}: wanted a name without the time for the one video of {frames.value}; name it out.mkv")
+        raise UsageError(
+            f"{uri}: wanted a name without the time, for the source is {frames.value} and only a camera's recordings "
+            "are many; name it out.mkv"
+        )
 
 
 def _require_frame_name(uri: str, frames: Frames) -> None:
     """Each of many frames wants a name of its own. (A folder may hold but one picture.)"""
+    _require_braces(uri, SOURCE, NAME)
+    if unknown := re.search("%[A-Za-z]", NUMBER.sub("", uri)):
+        raise UsageError(f"{uri}: wanted %06d for the number of a frame, found {unknown[0]}; leave it out")
     if frames in (Frames.VIDEO, Frames.LIVE) and not NUMBER.search(uri):
         path = Path(uri)
         raise UsageError(
             f"{uri}: wanted a name for each frame of {frames.value}, found one for all; "
             f"name them {path.with_name('%06d' + path.suffix)}"
         )
+
+
+def _require_braces(uri: str, *known: str) -> None:
+    """What stands in braces is what we put something in the place of."""
+    if unknown := next((found for found in BRACES.findall(uri) if found not in known), None):
+        raise UsageError(f"{uri}: wanted {' or '.join(known)} in braces, found {unknown}; leave it out")

@@ -39,7 +39,9 @@ class Series:
                 f"{self.pattern}: wanted the name of a video, which holds all frames, found {counter[0]} for their "
                 "numbers; leave it out"
             )
-        if self.is_timed and (unknown := re.search("%.?", _FIELD.sub("", self.pattern), re.DOTALL)):
+        # Without the time in it, a name is taken as it is: 100%.mkv. A letter after the sign was meant for a field.
+        stray = re.compile("%.?" if self.is_timed else "%[A-Za-z]", re.DOTALL)
+        if unknown := stray.search(_FIELD.sub("", self.pattern)):
             raise UsageError(
                 f"{self.pattern}: wanted the time as %{', %'.join(FIELDS)} or %% for a percent sign, "
                 f"found {unknown[0]}; leave it out"

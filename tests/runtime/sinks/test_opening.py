@@ -300,7 +300,7 @@ def test_a_place_that_cannot_be_is_refused_at_the_start(tmp_path: Path, uri: str
         open_sink(f"{kind}{':' if kind else ''}{tmp_path / 'file' / name}", CONTEXT)
 
 
-@pytest.mark.parametrize("uri", ["", "out", "out.avi", "out.txt", "rtsp://host/live", "displays://", "null", ".mkv"])
+@pytest.mark.parametrize("uri", ["", "out", "out.avi", "out.txt", "null", ".mkv"])
 def test_an_unknown_sink_is_refused_with_those_known(uri: str) -> None:
     with pytest.raises(UsageError, match=r"wanted display://, out\.mkv"):
         open_sink(uri, CONTEXT)
@@ -336,7 +336,20 @@ PICTURES = (Frames.PICTURE, Frames.FOLDER)
         ("100%.mkv", ANY_FRAMES),
         ("rec/%Y%m%d-%H%M%S.mkv", (Frames.LIVE,)),
         ("rec/%Y-%q.mkv", ()),
+        ("rec/%Q.mkv", ()),
         ("rec/%06d.mkv", ()),
+        ("my%20film.mkv", ANY_FRAMES),
+        ("%Y/%06d.png", ()),
+        ("100%/%06d.png", ANY_FRAMES),
+        ("m/{foo}.mkv", ()),
+        ("m/{}/out.mkv", ()),
+        ("m/{name}.mkv", ()),
+        ("{foo}/%06d.png", ()),
+        ("{Name}.png", ()),
+        ("{source}/{name}-%06d.jpg", ANY_FRAMES),
+        ("json:{source}.jsonl", ANY_FRAMES),
+        ("json:{foo}.jsonl", ()),
+        ("a{b.mkv", ANY_FRAMES),
         ("masks/%06d.png", ANY_FRAMES),
         ("{name}-%d.npz", ANY_FRAMES),
         ("mask.png", PICTURES),
@@ -356,6 +369,23 @@ def test_a_name_that_cannot_take_the_frames_is_refused(uri: str, fits: Sequence[
     else:
         with pytest.raises(UsageError, match="wanted"):
             require_sink_name(uri, frames)
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("rtsp://host/live", "found rtsp://host/live; name a second source with --also"),
+        ("displays://", "wanted a sink, found displays://"),
+        ("%H.mkv", "the source is a video and only a camera's recordings are many; name it out.mkv"),
+        ("%Q.mkv", "wanted the time as %Y, .* found %Q; leave it out"),
+        ("{name}.mkv", "wanted {source} in braces, found {name}; leave it out"),
+        ("{foo}/%d.png", "wanted {source} or {name} in braces, found {foo}; leave it out"),
+        ("%Y-%d.png", "wanted %06d for the number of a frame, found %Y; leave it out"),
+    ],
+)
+def test_what_is_wrong_with_a_name_is_told(uri: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        require_sink_name(uri, Frames.VIDEO)
 
 
 @pytest.mark.parametrize("uri", ["out.mkv", "rec/%Y.mkv", "masks/%06d.png", "%06d.npz"])
