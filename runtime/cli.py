@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,22 @@ from runtime.session import open_session
 from runtime.sinks.recording import RecordingOptions
 from runtime.sinks.sink import SinkContext
 from runtime.stream.report import StreamReport
-from runtime.web.options import WebOptions
+from runtime.web.options import WebOptions, is_host_name
 
 MODEL = click.Path(path_type=Path)
 GIB = 1 << 30
 SCREENS = ("display://", "http://")  # they show the newest frame: one that made room for it is no loss
+
+
+class HostName(click.ParamType[str]):
+    """As a type, so that a settings file's is refused with its line."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not is_host_name(str(value)):
+            self.fail(f"{value!r} is no name as in jetson.local, without scheme and port", param, ctx)
+        return str(value)
 
 
 @click.command("run", epilog="Example: fcn-edge run rtsp://camera/stream http://127.0.0.1:8080 --model bundle")
@@ -93,7 +105,7 @@ SCREENS = ("display://", "http://")  # they show the newest frame: one that made
     show_default=True,
     help="Of each source on the live page.",
 )
-@click.option("--allow-host", multiple=True, metavar="NAME", help="A name under which browsers reach the live page.")
+@click.option("--allow-host", multiple=True, type=HostName(), help="A name under which browsers reach the live page.")
 @click.option("--no-token", is_flag=True, help="Anybody in the network may watch the live page.")
 def run_command(
     source: str | None,
@@ -159,8 +171,10 @@ def run_command(
         retry=not fail_fast,
         limits=Limits(connect_s=connect_within, stall_s=stall_after),
     )
-    if check:
+    with config.naming(sources, sinks) if config else nullcontext():
         options.require_possible()
+    if check:
+        options.require_there()
         say(f"{config or 'the command line'} can be run")
     else:
         run(options, _tell)

@@ -23,13 +23,13 @@ from runtime.machine_watch import MachineWatch
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
 from runtime.session_protocol import Session
-from runtime.sinks.opening import Frames, open_sink, require_sink_name
+from runtime.sinks.opening import SOURCE, Frames, open_sink, path_of, require_each_once, require_sink_name
 from runtime.sinks.sink import SinkContext
 from runtime.smoothing import Smoothing
 from runtime.sources.address import Address
 from runtime.sources.frame import FrameSource
 from runtime.sources.naming import NamedSource
-from runtime.sources.opening import open_path
+from runtime.sources.opening import open_path, require_there
 from runtime.stream.counts import FrameCounts
 from runtime.stream.early_end import ended_by_signals
 from runtime.stream.feed import FileFeed
@@ -40,8 +40,6 @@ from runtime.stream.service import Service
 from runtime.stream.stream import Stream, StreamOptions
 from runtime.stream.teller import telling
 from runtime.stream.watchdog import Heartbeat, Watchdog, tell_stacks_of_crashes
-
-SOURCE = "{source}"  # in a sink's name: a sink for each source, by its name
 
 
 @dataclass(frozen=True)
@@ -69,15 +67,19 @@ class RunOptions:
             raise UsageError(
                 "wanted cameras or files, found both: files are read whole, cameras as they come; run them apart"
             )
-        paths = [Path(sink.removeprefix("json:")).resolve() for sink in self.sinks]
-        twice = next((sink for sink, path in zip(self.sinks, paths, strict=True) if paths.count(path) > 1), None)
-        if twice:
-            raise UsageError(f"wanted every sink once, found {twice} twice; leave one out")
+        require_each_once(self.sinks)
+        taken = {path_of(sink): sink for sink in self.sinks}
         for source in self.sources:
             for sink in self.sinks:
                 require_sink_name(sink, _frames_of(source.address), len(self.sources))
             if not source.address.is_live:
-                _require_beside(Path(source.address.target), dict(zip(paths, self.sinks, strict=True)))
+                _require_beside(Path(source.address.target), taken)
+
+    def require_there(self) -> None:
+        """Raises SourceError for a source of files that is not there. Opens nothing; a camera may come later."""
+        for source in self.sources:
+            if not source.address.is_live:
+                require_there(Path(source.address.target))
 
 
 def run(options: RunOptions, tell: Callable[[StreamReport, bool], None]) -> None:

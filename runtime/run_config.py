@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +32,7 @@ from fcn_edge.settings_file import (
     require_value,
 )
 from runtime.placeholders import expand
-from runtime.sinks.opening import Frames, require_sink_name
+from runtime.sinks.opening import Frames, require_each_once, require_sink_name
 from runtime.sources.address import read_address
 from runtime.sources.naming import NamedSource, name_sources
 
@@ -56,6 +57,15 @@ class RunConfig:
         names = f" ({', '.join(source.name for source in self.sources)})" if self.sources else ""
         sinks, options = _counted(len(self.sinks), "sink"), _counted(len(self.options), "option")
         return f"{self.name}: {_counted(len(self.sources), 'source')}{names}, {sinks}, {options}"
+
+    @contextmanager
+    def naming(self, sources: Sequence[NamedSource], sinks: Sequence[str]) -> Iterator[None]:
+        """What is refused of a run with these is told with the file's name, if it set any of them."""
+        try:
+            yield
+        except UsageError as error:
+            is_ours = sources is self.sources or (sinks and tuple(sinks) == self.sinks)
+            raise UsageError(f"{self.name}: {error}" if is_ours else str(error)) from None
 
 
 def _counted(count: int, noun: str) -> str:
@@ -167,6 +177,7 @@ def _sinks(written: SettingsFile, filled: SettingsFile, sources: Sequence[NamedS
         _require_text(filled, (SINKS,), sink)
         if sources:
             _require_sink(filled, sink, as_written, frames)
+    _require_each_once(filled, sinks, written.values.get(SINKS, ()))
     return tuple(sinks)
 
 
@@ -178,6 +189,15 @@ def _require_sink(file: SettingsFile, sink: str, as_written: str, frames: Frames
             if sink == as_written:
                 raise
             raise UsageError(f"wanted sinks, found that {as_written!r} stands for none; change that") from None
+
+
+def _require_each_once(file: SettingsFile, sinks: Sequence[str], as_written: Sequence[str]) -> None:
+    with file.naming(SINKS):
+        try:
+            require_each_once(sinks)
+        except UsageError:
+            require_each_once(as_written)
+            raise UsageError("wanted every sink once, found that two stand for one; leave one out") from None
 
 
 def _list(file: SettingsFile, key: str, wanted: str) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -26,7 +26,8 @@ PER_FRAME: Mapping[str, Callable[[str, SinkContext], Sink]] = {
 
 
 BRACES = re.compile(r"\{[^{}]*\}")
-SOURCE, NAME = "{source}", "{name}"  # what braces in the name of a file may hold
+SOURCE = "{source}"  # in a sink's name: a sink for each source, by its name
+NAME = "{name}"  # in the name of a file per frame: that of the picture it was made of
 
 
 class Frames(str, Enum):
@@ -105,6 +106,18 @@ def require_sink_name(uri: str, frames: Frames, sources: int = 1) -> None:
             f"{uri}: wanted a name for each of {sources} sources, found one for all; "
             f"name them {path.with_name(f'{SOURCE}-{path.name}')}"
         )
+
+
+def path_of(uri: str) -> Path:
+    """Where a sink writes, if it writes files; one path for all names of one place."""
+    return Path(uri.removeprefix("json:")).resolve()
+
+
+def require_each_once(uris: Sequence[str]) -> None:
+    """Raises UsageError where two sinks are one, under whatever names."""
+    paths = [path_of(uri) for uri in uris]
+    if twice := next((uri for uri, path in zip(uris, paths, strict=True) if paths.count(path) > 1), None):
+        raise UsageError(f"wanted every sink once, found {twice} twice; leave one out")
 
 
 def _require_video_name(uri: str, frames: Frames) -> None:

@@ -12,15 +12,20 @@ from runtime.sources.pictures import PictureSource
 
 def open_path(path: Path) -> FrameSource:
     """`video.mp4`, `folder/`, `image.jpg`; raises SourceError if it is not there."""
+    require_there(path)
     if path.is_dir():
         pictures = list_images(path)
         if not pictures:
             raise SourceError(f"wanted pictures, found none in the folder {path}; check the path")
         return PictureSource(pictures)
-    if not path.is_file():
-        raise SourceError(f"wanted a source of frames, found nothing at {path}; check the path")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return PictureSource([path])
     from runtime.sources.video import VideoSource
 
     return VideoSource(path)
+
+
+def require_there(path: Path) -> None:
+    """Raises SourceError where no file or folder is. Opens nothing."""
+    if not (path.is_dir() or path.is_file()):
+        raise SourceError(f"wanted a source of frames, found nothing at {path}; check the path")

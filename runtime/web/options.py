@@ -31,8 +31,13 @@ class WebOptions:
         if self.token is not None:
             require_token(self.token, "the live page's token")
         for name in self.allowed_hosts:
-            if not name or set(name) & set("/:@[] "):
+            if not is_host_name(name):
                 raise UsageError(f"wanted a name as in jetson.local, found {name!r}; leave scheme and port out")
+
+
+def is_host_name(name: str) -> bool:
+    """Whether a browser may call a machine so, without scheme and port."""
+    return bool(name) and not set(name) & set("/:@[] ")
 
 
 def require_token(token: str, what: str) -> None:

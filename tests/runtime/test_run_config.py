@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from fcn_edge.errors import UsageError
+from fcn_edge.errors import SourceError, UsageError
 from runtime.cli import run_command
 from runtime.run_config import RunConfig, chosen_sources, config_option, options_of, read_run_config
 from runtime.sources.naming import NamedSource
@@ -134,6 +134,9 @@ def test_a_slip_in_a_name_is_told_with_the_name_that_is_meant(read: Read, key: s
         ('\nsinks = ["out.mkv", {}]', 2, ("text in quotes for sinks", "found {}")),
         ('sinks = [""]', 1, ("a name for sinks, found an empty text",)),
         ('source = "0"\nsinks = ["null:", "out.avi"]', 2, ("sinks: wanted display://, out.mkv", "'out.avi'")),
+        ('sinks = [\n"a.mkv",\n"./a.mkv"]', 1, ("sinks: wanted every sink once, found a.mkv twice",)),
+        ('\nallow-host = ["jetson.local", "a/b"]', 2, ("a value that --allow-host takes, found: 'a/b' is no name",)),
+        ('source = "0"\nsinks = ["m/{foo}.mkv"]', 2, ("sinks: m/{foo}.mkv: wanted {source}", "found {foo}")),
         ('source = "0"\nsinks = ["mask.png"]', 2, ("sinks: mask.png: wanted a name for each frame of a camera",)),
         ('source = "rtsp://${GATE@host"', 1, ("source: wanted ${NAME}", "'${GATE@host'")),
         ('source = "rtsp://${../../etc/shadow}@host"', 1, ("source: wanted ${NAME}",)),
@@ -207,6 +210,12 @@ def test_no_message_shows_what_a_placeholder_stands_for(read: Read, text: str) -
     assert "run.toml, line " in message and "hunter2" not in message
 
 
+def test_two_placeholders_that_stand_for_one_sink_are_told_without_it(read: Read) -> None:
+    message = refusal(read, 'sinks = ["${A}.mkv", "${B}.mkv"]', A="secret", B="secret")
+    assert message.startswith("run.toml, line 1: sinks: wanted every sink once, found that two stand for one")
+    assert "secret" not in message
+
+
 # -- with the command line ----------------------------------------------------------------------------------------
 
 
@@ -268,3 +277,37 @@ def test_a_file_cannot_name_another_file(file: str) -> None:
     Path(file).write_text(f'config = "{file}"')
     with pytest.raises(UsageError, match="found 'config'"):
         called("--config", file)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "names_file"),
+    [
+        ('sources = ["0", "drive.mp4"]', (), True),
+        ('sources = ["0", "1"]', ("--model", "m", "null:", "out.mkv"), True),
+        ('sinks = ["out.mkv"]', ("0", "--also", "1"), True),
+        ("alpha = 1", ("0", "null:", "null:"), False),
+    ],
+)
+def test_what_no_run_can_be_names_the_file_that_asked_for_it(
+    tmp_path: Path, text: str, words: tuple[str, ...], names_file: bool
+) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(f'model = "bundle"\n{text}\n')
+    with pytest.raises(UsageError) as refused:
+        run_command.main(["--config", str(path), "--check", *words], standalone_mode=False)
+    assert (str(path) in str(refused.value)) == names_file
+
+
+def test_a_check_tells_a_source_that_is_not_there_and_opens_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "no-video.mp4").touch()
+    for source, there in (("no-video.mp4", True), ("0", True), (".", True), ("gone.mp4", False)):
+        given = source if source == "0" else str(tmp_path / source)
+        words = ["--check", given, "null:", "--model", "bundle"]
+        if there:
+            run_command.main(words, standalone_mode=False)
+            assert capsys.readouterr().err == "the command line can be run\n"
+        else:
+            with pytest.raises(SourceError, match=r"found nothing at .*gone\.mp4; check the path"):
+                run_command.main(words, standalone_mode=False)
