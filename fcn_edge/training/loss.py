@@ -55,7 +55,7 @@ def _weights(errors: Tensor, truth: Tensor) -> Tensor:
     Berman et al. sort the errors; bins that are narrow enough come to the same, and cost a tenth. Pixels of a bin share
     its growth as the derivatives at its middle say: one for what the class loses, one for what it wrongly takes.
     """
-    bins = ((1 - errors) * (BINS - 1)).round().long()  # the worst first
+    bins = ((1 - errors) * (BINS - 1)).round().nan_to_num().long()  # the worst first; what is not finite stays so
     lost, taken = (_counted(bins, values) for values in (truth, 1 - truth))
     total = truth.sum(1, keepdim=True)
     growth = torch.diff(1 - (total - lost.cumsum(1)) / (total + taken.cumsum(1)), prepend=torch.zeros_like(total))

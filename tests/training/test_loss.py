@@ -97,3 +97,10 @@ def test_nothing_but_void_teaches_nothing() -> None:
     loss = segmentation_loss(scores, torch.full((1, 8, 8), VOID), torch.ones(3), "mean", 1.0)
     loss.backward()  # type: ignore[no-untyped-call]
     assert float(loss.detach()) == 0 and scores.grad is not None and not scores.grad.any()
+
+
+def test_scores_that_are_not_finite_make_a_loss_that_is_not() -> None:
+    scores = torch.randn(1, 3, 8, 8)
+    scores[0, 0, ::2] = float("nan")
+    loss = segmentation_loss(scores, torch.zeros(1, 8, 8, dtype=torch.long), torch.ones(3), "mean", 1.0)
+    assert not loss.isfinite()
