@@ -75,7 +75,10 @@ def _told(seen: Soak, findings: Sequence[Finding]) -> dict[str, Any]:
 
 def _slowest(seen: Soak) -> list[dict[str, Any]]:
     slowest = sorted(seen.outages, key=lambda outage: -outage.seconds)[:20]
-    return [{"what": one.what, "fault": one.fault, "seconds": round(one.seconds, 2)} for one in slowest]
+    return [
+        {"what": one.what, "fault": one.fault, "began_s": round(one.began_s, 1), "seconds": round(one.seconds, 2)}
+        for one in slowest
+    ]
 
 
 def _thinned(seen: Soak) -> list[dict[str, Any]]:

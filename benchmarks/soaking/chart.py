@@ -23,7 +23,7 @@ STRIPS: Sequence[tuple[str, Value]] = (
 
 def chart(seen: Soak) -> str:
     """SVG. Calm is marked on the foot of the strips, outages as bars in a lane for each victim."""
-    across = axis([0.0, seen.samples[-1].at_s / 60], LEFT, WIDTH - RIGHT)
+    across = _up_to(seen.samples[-1].at_s / 60)
     parts, top = [], 8.0
     for number, (name, of) in enumerate(STRIPS):
         parts += _strip(seen.samples, name, of, across, top, number)
@@ -32,10 +32,16 @@ def chart(seen: Soak) -> str:
     for victim in victims:
         parts += _lane([outage for outage in seen.outages if outage.what == victim], victim, across, top)
         top += LANE + 3
-    for tick in across.ticks:
+    for tick in across.ticks[:-1]:
         parts.append(text(across.place(tick), top + 16, across.told(tick), "middle"))
-    parts.append(text((LEFT + WIDTH) / 2, top + 36, "minutes (blue: failing, red: until it works)", "middle"))
+    parts.append(text((LEFT + WIDTH) / 2, top + 36, "minutes; blue fails, red comes back", "middle"))
     return drawing(WIDTH, top + 44, parts)
+
+
+def _up_to(minutes: float) -> Axis:
+    """As wide as there is room for: its last tick may lie beyond."""
+    ticks = axis([0.0, minutes], 0, 1).ticks
+    return Axis(ticks, LEFT, LEFT + (WIDTH - RIGHT - LEFT) * ticks[-1] / minutes)
 
 
 def _strip(samples: Sequence[Sample], name: str, of: Value, across: Axis, top: float, number: int) -> Iterator[str]:

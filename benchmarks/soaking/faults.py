@@ -104,10 +104,14 @@ class Victim:
         self._fault, self._next_s = None, now_s + self._chance.uniform(0.5, 4)
 
 
-def _segmented(name: str) -> Callable[[State], int | None]:
+def _good(name: str) -> Callable[[State], int | None]:
+    """Good pictures that came of a camera: what becomes of them is the model's affair, which may be slow just then."""
+
     def progress(state: State) -> int | None:
         source = next(source for source in state["sources"] if source["name"] == name)
-        return int(source["counts"]["segmented"]) if source["state"] == "STREAMING" else None
+        counts = source["counts"]
+        good = int(counts["received"]) - sum(counts["bad"].values())
+        return good if source["state"] == "STREAMING" else None
 
     return progress
 
@@ -167,7 +171,7 @@ def http_victim(name: str, camera: HttpCamera, pid: int, chance: random.Random) 
         Fault.HTML.value,
     ):
         troubles[words] = Trouble(_both(troubles[words].begin, camera.hang_up), troubles[words].take_back)
-    return Victim(name, troubles, _segmented(name), chance)
+    return Victim(name, troubles, _good(name), chance)
 
 
 def _both(first: Act, second: Act) -> Act:
@@ -184,7 +188,7 @@ def rtsp_victim(name: str, server: RtspServer, pid: int, chance: random.Random) 
         "gone": Trouble(server.kill, server.start),
         **_of_the_reader(pid, server.uri),
     }
-    return Victim(name, troubles, _segmented(name), chance)
+    return Victim(name, troubles, _good(name), chance)
 
 
 def disk_victim(disk: SmallDisk, sinks: str, chance: random.Random) -> Victim:
