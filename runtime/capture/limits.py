@@ -20,7 +20,7 @@ class Limits:
     bad_s: float = 2.0  # or spoiled ones alone for so long
     frozen_s: float = 10.0  # the same picture for so long is told
     restart_on_frozen: bool = False  # what stands still on purpose must not be connected anew for ever
-    retry_most_s: float = 10.0  # from the start of one attempt to the start of the next
+    retry_most_s: float = 8.0  # from the start of one attempt to the next: a busy machine needs the rest to start it
     steady_s: float = 30.0  # good for so long: the next fault is a new one, and the first retry comes at once again
     grace_s: float = 1.0  # for the child to close its camera before it is killed
 
