@@ -49,7 +49,8 @@ def main(model: Path, minutes: float, seed: int, result: Path, log: Path | None)
     findings = judge(seen)
     told = {"date": date.today().isoformat(), "machine": machine(), "minutes": minutes, "seed": seed}
     write_json(result, {**told, "model": _model(seen), **_told(seen, findings)})
-    cv2.imwrite(str(result.with_suffix(".png")), picture_of_chart(chart(seen)))
+    picture = picture_of_chart(chart(seen))
+    cv2.imwrite(str(result.with_suffix(".png")), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     print({key: value for key, value in told["machine"].items() if value is not None})
     for finding in findings:
         print(f"{'kept  ' if finding.is_kept else 'BROKEN'}  {finding.promise}: {finding.found}")
