@@ -32,9 +32,9 @@ class Step(Protocol):
     def __call__(self, note: str = "") -> None: ...
 
 
-def say(text: str) -> None:
-    """One plain line of news on stderr, without credentials; results go to stdout."""
-    print(redact(text), file=sys.stderr, flush=True)
+def say(text: str, *, is_secret: bool = False) -> None:
+    """One plain line of news on stderr; results go to stdout. Credentials are hidden, unless they are the news."""
+    print(text if is_secret else redact(text), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class LivePageSink(SinkBase):
         self._screen = Screen(self.encoder, self._audience, self._threads)
         self._server = Server(listening, self._endpoints, self._options, self._faults)
         self._server.start()
-        say(f"live page: {_invitation(self.url, self._token, self._address)}")
+        say(f"live page: {_invitation(self.url, self._token, self._address)}", is_secret=True)
 
     def write(self, segmented: Segmented) -> Times:
         """Draws and encodes while somebody watches. A fault of the page never ends the stream."""

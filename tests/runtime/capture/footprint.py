@@ -16,18 +16,18 @@ class Footprint:
     descriptors: int
     threads: int
     mappings: int
-    pss_bytes: int  # memory, with its share of what others share
+    pss_bytes: int  # memory of its own; its share of libraries depends on who else runs
 
 
 def footprint() -> Footprint:
     gc.collect()
     rollup = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
-    pss = next(line for line in rollup.splitlines() if line.startswith("Pss:"))
+    kinds = [line.split() for line in rollup.splitlines() if line.startswith(("Pss_Anon:", "Pss_Shmem:"))]
     return Footprint(
         len(os.listdir("/proc/self/fd")),
         threading.active_count(),
         Path("/proc/self/maps").read_text(encoding="utf-8").count("\n"),
-        1024 * int(pss.split()[1]),
+        1024 * sum(int(kilobytes) for _, kilobytes, _ in kinds),
     )
 
 

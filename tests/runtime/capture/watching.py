@@ -70,13 +70,16 @@ def conserves(camera: Camera, taken: int) -> bool:
     return counts.received == taken + sum(counts.bad.values()) + sum(counts.dropped.values())
 
 
+STRANGERS: set[int] = set()  # what other tests of this process have started, for longer than one of ours takes
+
+
 def children(of: int | None = None) -> set[int]:
-    """Processes that a process (this one) has started, and theirs in turn, without zombies."""
+    """Processes that a process (this one) has started, and theirs in turn, without zombies and `STRANGERS`."""
     parents = {pid: parent for pid, parent, state in _processes() if state != "Z"}
     family = {of or os.getpid()}
     while grown := {pid for pid, parent in parents.items() if parent in family} - family:
         family |= grown
-    return family - {of or os.getpid()}
+    return family - {of or os.getpid()} - STRANGERS
 
 
 def is_running(pid: int) -> bool:
