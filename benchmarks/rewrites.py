@@ -35,7 +35,7 @@ from fcn_edge.images import fit_frame
 from fcn_edge.manifest import ModelFacts
 from fcn_edge.training.checkpoint import load_checkpoint
 from fcn_edge.training.network import bilinear_kernel
-from runtime.bench import interleaved
+from runtime.bench.interleaved import interleaved
 from runtime.machine import machine
 from runtime.session import open_session
 

@@ -26,7 +26,7 @@ from fcn_edge.labels import VOID
 from fcn_edge.manifest import Manifest
 from fcn_edge.report import Section, html_page, percent, score_rows
 from fcn_edge.scoring import Comparison
-from runtime.bench import interleaved
+from runtime.bench.interleaved import interleaved
 from runtime.machine import machine
 
 REPORT_VERSION = 2

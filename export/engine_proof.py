@@ -26,7 +26,7 @@ from fcn_edge.images import fit_frame
 from fcn_edge.progress import say
 from fcn_edge.report import percent
 from fcn_edge.scoring import Answers, Comparison, answer
-from runtime.bench import interleaved
+from runtime.bench.interleaved import interleaved
 from runtime.cuda import CudaDevice
 from runtime.engine_facts import EngineFacts, sidecar_of, write_engine_facts
 from runtime.segmenter import Segmenter

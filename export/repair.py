@@ -13,7 +13,7 @@ from export.sensitivity import LayerCost, operation_shares
 from fcn_edge.images import fit_frame
 from fcn_edge.progress import say
 from fcn_edge.scoring import Comparison
-from runtime.bench import interleaved
+from runtime.bench.interleaved import interleaved
 
 FLOAT_AT_MOST = 0.5  # of the multiplications: what keeps more in float is no INT8 file any more
 ROUNDS, FRAMES = 5, 5  # of the latency beside each step

@@ -15,7 +15,7 @@ from fcn_edge.images import fit_frame
 from fcn_edge.options import SIZE, NumberRange
 from fcn_edge.progress import say
 from fcn_edge.report import print_table
-from runtime.bench import BenchConfig, bench
+from runtime.bench.measure import BenchConfig, bench
 from runtime.capture.limits import Limits
 from runtime.latency import latency_rows
 from runtime.overlay import VIEWS

@@ -1,4 +1,4 @@
-"""runtime.bench: a closed loop after a warm-up."""
+"""runtime.bench.measure: a closed loop after a warm-up."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import json
 import numpy as np
 import pytest
 
-import runtime.bench
+import runtime.bench.measure
 from fcn_edge.datasets.synthetic import STREET_LABELS
-from runtime.bench import BenchConfig, bench, interleaved
+from runtime.bench.measure import BenchConfig, bench
 from runtime.segmenter import Segmenter
 from runtime.session import FakeSession
 
@@ -38,7 +38,7 @@ def test_warm_up_comes_on_top_and_is_not_measured() -> None:
 
 
 def test_warm_up_lasts_until_its_time_is_over_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime.bench, "perf_counter", itertools.count().__next__)  # a second a look
+    monkeypatch.setattr(runtime.bench.measure, "perf_counter", itertools.count().__next__)  # a second a look
     _, passes = figures_of(BenchConfig(warmup_frames=1, warmup_s=5, frames=1))
     assert passes == 5 + 1
 
@@ -68,30 +68,9 @@ def test_the_parts_of_a_stage_have_rows_of_their_own_and_count_once() -> None:
 def test_the_state_of_the_gpu_is_told_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch, state: dict, told: bool
 ) -> None:
-    monkeypatch.setattr(runtime.bench, "gpu_state", lambda: state)
+    monkeypatch.setattr(runtime.bench.measure, "gpu_state", lambda: state)
     figures, _ = figures_of(BenchConfig(0, 0, 1))
     assert figures.get("gpu") == (state if told else None)
 
 
 FRAME = np.zeros((*SIZE_HW, 3), np.uint8)
-
-
-def test_models_are_measured_in_turns_after_a_warm_up() -> None:
-    """So that whoever else uses the machine disturbs all alike."""
-    seen: list[str] = []
-    segments = {name: lambda frame, name=name: seen.append(name) or frame[..., 0] for name in "ab"}
-    rounds = interleaved(segments, FRAME, rounds=3, frames=2)
-    assert "".join(seen) == "aabb" + 3 * "aabb"
-    assert {name: len(medians) for name, medians in rounds.items()} == {"a": 3, "b": 3}
-
-
-def test_each_round_tells_the_median_of_its_frames_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    durations = iter([9, 9, 9, *(0.001, 0.002, 0.5), *(0.003, 0.004, 0.001)])
-
-    def segment(frame: np.ndarray) -> np.ndarray:
-        clock[0] += next(durations)
-        return frame[..., 0]
-
-    monkeypatch.setattr(runtime.bench, "perf_counter", lambda: clock[0])
-    assert interleaved({"a": segment}, FRAME, rounds=2, frames=3) == {"a": [pytest.approx(2.0), pytest.approx(3.0)]}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_edge.progress import progress
-from fcn_edge.scoring import Segment
 from runtime.gpu_state import gpu_state
 from runtime.latency import summarise, total_ms
 from runtime.machine import machine
@@ -58,23 +55,3 @@ def _warm_up(segmenter: Segmenter, frame: NDArray[np.uint8], config: BenchConfig
     while done < config.warmup_frames or perf_counter() - started < config.warmup_s:
         segmenter(frame)
         done += 1
-
-
-def interleaved(
-    segments: Mapping[str, Segment], frame: NDArray[np.uint8], rounds: int, frames: int
-) -> dict[str, list[float]]:
-    """The median milliseconds of each round of `frames`, in turns, so that a noisy neighbour disturbs all alike."""
-    for segment in segments.values():
-        for _ in range(frames):
-            segment(frame)
-    medians: dict[str, list[float]] = {name: [] for name in segments}
-    for _ in range(rounds):
-        for name, segment in segments.items():
-            medians[name].append(median(_timed(segment, frame) for _ in range(frames)))
-    return medians
-
-
-def _timed(segment: Segment, frame: NDArray[np.uint8]) -> float:
-    started = perf_counter()
-    segment(frame)
-    return 1e3 * (perf_counter() - started)
