@@ -1,6 +1,6 @@
 """The paper's full FCN-8s (134 M weights) through the whole export, with 32 calibration pictures: time and peak memory.
 
-.venv/bin/python benchmarks/full_size.py camvid:PATH/TO/camvid
+.venv/bin/python -m benchmarks.full_size camvid:PATH/TO/camvid
 
 Its weights are random, so its masks mean nothing; its size, its work and its memory are those of a trained one.
 """
@@ -17,28 +17,16 @@ from time import monotonic
 
 import click
 import cv2
-import torch
 
+from benchmarks.exported import checkpoint_of
 from fcn_edge.datasets import open_dataset
 from fcn_edge.files import write_json
-from fcn_edge.training.checkpoint import Checkpoint, save_checkpoint
-from fcn_edge.training.network import FCN
+from fcn_edge.training.checkpoint import save_checkpoint
 from fcn_edge.training.segmentation import parameter_count
 from runtime.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "full_size.json"
 OPTIONS = "--size 352x480 --calibration-count 32 --calibration-method minmax --allow-drop --no-sensitivity".split()
-
-
-def full_checkpoint(data: str) -> Checkpoint:
-    """Width 1, fc_dim 4096, no norm; He initialisation and small random scores."""
-    torch.manual_seed(0)
-    labels = open_dataset(data, "val").labels
-    network = FCN("fcn8s", len(labels))
-    for name, parameter in network.named_parameters():
-        if name.startswith("score") and parameter.dim() == 4:
-            torch.nn.init.normal_(parameter, std=0.01)
-    return Checkpoint(network.eval(), labels)
 
 
 def _few_pictures(data: str, folder: Path) -> Path:
@@ -60,7 +48,7 @@ def main(data: str) -> None:
     """Export in a process of its own, whose peak resident memory the system counts."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "full.safetensors"
-        checkpoint = full_checkpoint(data)
+        checkpoint = checkpoint_of("full", data)
         parameters = parameter_count(checkpoint.network)
         save_checkpoint(path, checkpoint)
         few = f"folder:{_few_pictures(data, Path(folder) / 'few')}"
