@@ -25,6 +25,7 @@ from fcn_edge.training.network import FCN, NetworkConfig
 from fcn_edge.training.options import GROUPS, NETWORK, TRAINING, GroupedCommand
 from fcn_edge.training.provenance import software
 from fcn_edge.training.recipe import DEFAULT_RECIPE
+from fcn_edge.training.run_lock import run_lock
 from fcn_edge.training.start import started_from
 from fcn_edge.training.trainer import train, untrained
 from fcn_edge.training.weights import read_weights
@@ -56,9 +57,13 @@ def train_command(
     validation = require_masks(open_dataset(data, validation_split), data)
     _require_same_labels(training, validation)
     settings["recipe"] = recipe
-    if not resume:  # what can be refused is, before every picture is read for the digests
-        _require_no_run(folder)
+    if resume:  # what can be refused is, before every picture is read for the digests
+        _require_run(folder)
+    else:
         fresh = _started(ctx, init, settings, training.labels)
+    ctx.with_resource(run_lock(folder))
+    if not resume:
+        _require_no_run(folder)
     identity = {
         "classes": list(training.labels.names),
         "data_sha256": {"training": training.digest(), "validation": validation.digest()},
@@ -121,10 +126,13 @@ def _require_no_run(folder: Path) -> None:
         )
 
 
-def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
-    """The run's own settings, changed by what stands on the command line; the network and the data cannot change."""
+def _require_run(folder: Path) -> None:
     if not (folder / LAST).is_file():
         raise UsageError(f"wanted a run to resume, found no {LAST} in {folder}; leave --resume out to start one")
+
+
+def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
+    """The run's own settings, changed by what stands on the command line; the network and the data cannot change."""
     stored = _stored_settings(folder / CONFIG_FILE)
     if stored["classes"] != identity["classes"]:
         raise UsageError(
