@@ -6,7 +6,8 @@ Series have classes s0, s1, ...
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from fcn_edge.axis import Axis, axis
 from fcn_edge.labels import LabelSet
@@ -14,6 +15,8 @@ from fcn_edge.svg import FONT_PX, LETTER_PX, WIDTH, dot, drawing, line, polyline
 
 BAR, GAP = 12, 8  # pixels: of a bar's height, between groups of bars
 HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 340, 64, 46, 22, 24  # pixels: of a plot of points and its margins
+
+GREY = 5  # the series whose colour is grey
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -44,15 +47,36 @@ def bar_chart(
     return drawing(WIDTH, y, parts)
 
 
-def scatter_chart(points: Sequence[tuple[str, float, float]], x: str, y: str) -> str:
-    """Named points (name, x, y) joined in their order, on axes with the titles `x` and `y`; none that is no number."""
+def scatter_chart(
+    points: Sequence[tuple[str, float, float]],
+    x: str,
+    y: str,
+    *,
+    front: Collection[str] | None = None,
+    spans: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> str:
+    """Named points (name, x, y) joined in their order, on axes with the titles `x` and `y`; none that is no number.
+
+    With a `front`, those alone are joined that it names, by their x, and the others are grey. A span, by its point's
+    name, is drawn from one x to another.
+    """
     shown = [point for point in points if math.isfinite(point[1]) and math.isfinite(point[2])]
-    across = axis([point[1] for point in shown], LEFT, WIDTH - RIGHT)
+    ends = [end for name, *_ in shown for end in spans.get(name, ())]
+    across = axis([*(point[1] for point in shown), *ends], LEFT, WIDTH - RIGHT)
     up = axis([point[2] for point in shown], HEIGHT - BOTTOM, TOP)
     places = [(name, across.place(a), up.place(b)) for name, a, b in shown]
-    joined = polyline([place[1:] for place in places], opacity=0.5)
-    dots = [dot(a, b) for _, a, b in places]
-    return drawing(WIDTH, HEIGHT, [*_grid(across, up, x, y), joined, *dots, *_names(places)])
+    series = {name: 0 if front is None or name in front else GREY for name, *_ in shown}
+    parts = [*_grid(across, up, x, y), _joined(places, front)]
+    for name, left, top in places:
+        span = [(across.place(end), top) for end in spans.get(name, ())]
+        parts += [polyline(span, series[name])] if span else []
+        parts.append(dot(left, top, series[name]))
+    return drawing(WIDTH, HEIGHT, [*parts, *_names(places)])
+
+
+def _joined(places: Sequence[tuple[str, float, float]], front: Collection[str] | None) -> str:
+    line = places if front is None else sorted((place for place in places if place[0] in front), key=lambda one: one[1])
+    return polyline([place[1:] for place in line], opacity=0.5)
 
 
 def colour_key(labels: LabelSet) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fcn_edge.charts import HEIGHT, bar_chart, scatter_chart
+from fcn_edge.charts import HEIGHT, LEFT, bar_chart, scatter_chart
 from fcn_edge.report import Section, html_page
 from fcn_edge.svg import COLOURS, WIDTH
 
@@ -115,6 +115,26 @@ def test_points_lie_where_their_numbers_are_and_are_joined_in_order() -> None:
     assert line.get("points") == " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
     for name in ("ms", "mean IoU %", *(point[0] for point in FRONT)):
         assert name in words(svg)
+
+
+def test_a_front_is_joined_by_its_x_and_stands_out() -> None:
+    points = [("slow", 40.0, 62.0), ("beaten", 30.0, 58.0), ("fast", 10.0, 60.0)]
+    svg = scatter_chart(points, "ms", "mean IoU %", front=["slow", "fast"])
+    slow, beaten, fast = parts(svg, "circle")
+    assert [one.get("class") for one in (slow, beaten, fast)] == ["s0", "s5", "s0"]
+    (line,) = parts(svg, "polyline")
+    assert line.get("points") == " ".join(f"{one.get('cx')},{one.get('cy')}" for one in (fast, slow))
+
+
+def test_a_span_reaches_from_end_to_end_at_the_height_of_its_point_and_stays_inside() -> None:
+    svg = scatter_chart([("a", 10.0, 1.0), ("b", 20.0, 2.0)], "ms", "y", front=[], spans={"b": (5.0, 35.0)})
+    one, other = [(float(dot.get("cx", "")), float(dot.get("cy", ""))) for dot in parts(svg, "circle")]
+    (span,) = [line.get("points", "").split() for line in parts(svg, "polyline") if line.get("points")]
+    (left, left_y), (right, right_y) = [tuple(map(float, end.split(","))) for end in span]
+    step = (other[0] - one[0]) / 10
+    assert (left, right) == pytest.approx((other[0] - 15 * step, other[0] + 15 * step), abs=0.3)
+    assert left_y == right_y == other[1]
+    assert LEFT <= left < right <= WIDTH
 
 
 @pytest.mark.parametrize(
