@@ -55,7 +55,7 @@ class KeepBest(Callback):
         scores = module.confusion.scores()
         module.log("mean_iou", scores.mean_iou)
         module.log("pixel_accuracy", scores.pixel_accuracy)
-        if scores.mean_iou > module.best_iou:
+        if scores.mean_iou > module.best_iou or not (self.folder / BEST).exists():  # it may have been taken away
             module.best_iou = scores.mean_iou
             epochs = trainer.current_epoch + (trainer.state.fn == TrainerFn.FITTING)  # counted when an epoch has ended
             provenance = {**self.checkpoint.provenance, "epoch": epochs}

@@ -79,13 +79,25 @@ class Segmentation(LightningModule):
         scores = self.network(self.preprocessing.normalise(frames))
         config = self.config
         loss = segmentation_loss(scores, masks, self.class_weights, config.loss_reduction, config.iou_loss)
-        if not torch.isfinite(loss):
-            raise ModelError(
-                f"wanted a finite loss, found {loss.item()} in epoch {self.current_epoch + 1}; "
-                "lower --learning-rate and resume from the last checkpoint"
-            )
+        self._require_finite(loss)
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(frames))
         return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """What an epoch's last step made of the weights shows in no loss; they are not kept before it is seen."""
+        if self.trainer.is_last_batch:
+            self.eval()  # changes no statistics
+            with torch.no_grad(), self.trainer.precision_plugin.forward_context():
+                scores = self.network(self.preprocessing.normalise(batch[0]))
+            self._require_finite(scores.abs().amax())
+            self.train()
+
+    def _require_finite(self, value: Tensor) -> None:
+        if not torch.isfinite(value):
+            raise ModelError(
+                f"wanted a finite loss, found {value.item()} in epoch {self.current_epoch + 1}; "
+                f"lower --learning-rate and go on with --resume, from the end of epoch {self.epochs_done}"
+            )
 
     def on_validation_epoch_start(self) -> None:
         self.confusion = ConfusionMatrix(self.names)

@@ -134,11 +134,20 @@ def _fit(
         with _determinism(), _quiet_lightning(), writing(folder), interrupt.listening(), _one_line_worker_errors():
             trainer = _trainer(config, callbacks, folder)
             trainer.fit(module, batches, pictures, ckpt_path=last)
-            if trainer.current_epoch % config.validate_every:
+            if trainer.current_epoch % config.validate_every or not (folder / BEST).exists():
                 trainer.validate(module, pictures, verbose=False)  # the last epoch is often the best
     except Stopped:
         return False
+    except SourceError as error:
+        raise _with_way_back(error, module.epochs_done) from None
     return True
+
+
+def _with_way_back(error: SourceError, epochs_done: int) -> SourceError:
+    """A picture or a mask that was there at the start and cannot be read now costs no epoch that was done."""
+    if not epochs_done:
+        return error
+    return SourceError(f"{error}; with the files as they were at the start, --resume goes on after epoch {epochs_done}")
 
 
 def _resumable(last: Path, config: TrainingConfig) -> Path | None:
