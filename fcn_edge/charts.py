@@ -67,11 +67,13 @@ def scatter_chart(
     places = [(name, across.place(a), up.place(b)) for name, a, b in shown]
     series = {name: 0 if front is None or name in front else GREY for name, *_ in shown}
     parts = [*_grid(across, up, x, y), _joined(places, front)]
+    taken: list[Box] = []
     for name, left, top in places:
         span = [(across.place(end), top) for end in spans.get(name, ())]
         parts += [polyline(span, series[name])] if span else []
         parts.append(dot(left, top, series[name]))
-    return drawing(WIDTH, HEIGHT, [*parts, *_names(places)])
+        taken += [(span[0][0], top - 2, span[-1][0], top + 2)] if span else []
+    return drawing(WIDTH, HEIGHT, [*parts, *_names(places, taken)])
 
 
 def _joined(places: Sequence[tuple[str, float, float]], front: Collection[str] | None) -> str:
@@ -105,9 +107,10 @@ def _grid(across: Axis, up: Axis, x: str, y: str) -> Iterator[str]:
     yield text(14, (TOP + foot) / 2, y, "middle", turned=True)
 
 
-def _names(places: Sequence[tuple[str, float, float]]) -> Iterator[str]:
-    """Each name beside its point, where it covers no other name and no point, if there is such a place."""
-    taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for _, x, y in places]
+def _names(places: Sequence[tuple[str, float, float]], strokes: Sequence[Box]) -> Iterator[str]:
+    """Each name beside its point, where it covers no other name, no point and no stroke, if there is such a place."""
+    foot: Box = (0, HEIGHT - BOTTOM + 4, WIDTH, HEIGHT)  # the numbers of the axis
+    taken: list[Box] = [foot, *strokes, *((x - 5, y - 5, x + 5, y + 5) for _, x, y in places)]
     for name, x, y in places:
         boxes = _beside(x, y, width_of(name))
         free = [box for box in boxes if not any(_meet(box, other) for other in taken)]

@@ -60,6 +60,7 @@ def print_scores(columns: Mapping[str, Scores], title: str) -> None:
 def print_table(title: str, rows: Sequence[Sequence[str]], *, section_after: int = 0, stderr: bool = False) -> None:
     """A title and a table, its first row the header, numbers to the right; a line below row `section_after`."""
     table = Table(*rows[0])
+    table.columns[0].overflow = "fold"  # a name cut short may be another's
     for number, row in enumerate(rows[1:], start=1):
         table.add_row(*row, end_section=number == section_after)
     for index, column in enumerate(table.columns[1:], start=1):

@@ -40,8 +40,8 @@ class Interval:
     def inverse(self) -> Interval:
         return Interval(1 / self.value, 1 / self.high, 1 / self.low)
 
-    def told(self, decimals: int = 2) -> str:
-        return f"{self.value:.{decimals}f} ({self.low:.{decimals}f} to {self.high:.{decimals}f})"
+    def told(self) -> str:
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
 
     def to_json(self) -> dict[str, float]:
         return {"value": self.value, "low": self.low, "high": self.high}

@@ -1,0 +1,122 @@
+"""A comparison for people: the table, the sentences below it, and the picture that one chooses by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from fcn_edge.charts import scatter_chart
+from fcn_edge.errors import UsageError
+from fcn_edge.files import whole_file
+from fcn_edge.report import Section, html_page
+from runtime.bench.compare import Comparison, Row
+from runtime.bench.miou import MEASURED
+from runtime.bench.ratios import Interval
+
+PAGE, PICTURE = (".html", ".htm"), (".png",)
+
+
+def rows_told(comparison: Comparison) -> list[list[str]]:
+    """A table: the header, then a row for each; a column that would tell nothing is left out."""
+    has_iou = any(row.mean_iou for row in comparison.rows)
+    header = ["model", "served by", "p50 ms", "p99 ms", "time / first"]
+    rows = [_row(number, row) for number, row in enumerate(comparison.rows, start=1)]
+    if not has_iou:
+        return [header, *rows]
+    numbers = {row.name: number for number, row in enumerate(comparison.rows, start=1)}
+    accuracy = [_accuracy(row, numbers) for row in comparison.rows]
+    return [[*header, "mIoU %", "front"], *([*row, *more] for row, more in zip(rows, accuracy, strict=True))]
+
+
+def _row(number: int, row: Row) -> list[str]:
+    ratio = f"{row.ratio.value:.2f} ({_ends(row.ratio)})" if row.ratio else "1"
+    return [f"{number} {row.name}", row.served_by, _p50(row), f"{row.p99_ms:.2f}", ratio]
+
+
+def _p50(row: Row) -> str:
+    return f"{row.p50_ms.value:.2f} ({_ends(row.p50_ms)})"
+
+
+def _accuracy(row: Row, numbers: Mapping[str, int]) -> list[str]:
+    """A star marks what was not measured here."""
+    if row.mean_iou is None:
+        return ["-", "-"]
+    star = "" if row.mean_iou.origin == MEASURED else "*"
+    return [f"{row.mean_iou.shown:.2f}{star}", f"behind {numbers[row.behind]}" if row.behind else "on it"]
+
+
+def _ends(interval: Interval) -> str:
+    return f"{interval.low:.2f}-{interval.high:.2f}"
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """What the table means, and how far to trust it."""
+    return [*comparison.verdicts(), *_doubts(comparison.rows), _measured(comparison)]
+
+
+def _doubts(rows: Sequence[Row]) -> list[str]:
+    known = [row.mean_iou for row in rows if row.mean_iou]
+    doubts = []
+    if len({iou.pictures for iou in known}) > 1:
+        doubts.append("their mean IoUs are of different pictures and cannot be compared: give --data")
+    elif any(iou.origin != MEASURED for iou in known):
+        origins = " and ".join(sorted({iou.origin for iou in known} - {MEASURED}))
+        doubts.append(f"* mean IoU as told by the {origins}; --data measures it here")
+    if len({row.frame_hw for row in rows}) > 1:
+        doubts.append("each gets frames of its model's size; --frame gives all the same")
+    return doubts
+
+
+def _measured(comparison: Comparison) -> str:
+    width = 100 * comparison.half_width
+    told = f"{comparison.spells} spells of {comparison.rounds} rounds in {comparison.seconds:.0f} s"
+    if comparison.is_narrow:
+        return f"{told}; 95 % intervals, of ratios {width:.1f} % to either side at most"
+    return (
+        f"{told}: the time was over before the 95 % intervals, {width:.1f} % to either side of a ratio, were within "
+        f"{100 * comparison.pace.within:g} %; a longer --limit narrows them"
+    )
+
+
+def chart_of(comparison: Comparison) -> str:
+    """Latency against mean IoU as SVG, the front joined; who has no mean IoU is not in it."""
+    shown = [row for row in comparison.rows if row.mean_iou]
+    points = [(row.name, row.p50_ms.value, row.mean_iou.shown) for row in shown if row.mean_iou]
+    spans = {row.name: (row.p50_ms.low, row.p50_ms.high) for row in shown}
+    front = [row.name for row in shown if row.is_on_front]
+    title = "ms a frame, p50; the line is the front"
+    return scatter_chart(points, title, "mean IoU %", front=front, spans=spans)
+
+
+def require_plot(path: Path) -> None:
+    """Raises UsageError for a file of another kind, or a PNG without Pillow, before the long work."""
+    kind = path.suffix.lower()
+    if kind in PICTURE:
+        _picture_of_chart()
+    elif kind not in PAGE:
+        raise UsageError(f"wanted --plot FILE.html or FILE.png, found {path}; choose one of them")
+
+
+def save_plot(path: Path, comparison: Comparison, title: str) -> None:
+    """The chart alone as PNG, or on a page with the table; raises OutputError."""
+    chart = chart_of(comparison)
+    if path.suffix.lower() in PICTURE:
+        content = cv2.imencode(".png", _picture_of_chart()(chart))[1].tobytes()
+    else:
+        table = Section("Side by side", " ".join(f"{line}." for line in sentences(comparison)), rows_told(comparison))
+        content = html_page(title, [Section("Latency against mean IoU", svg=chart), table]).encode()
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def _picture_of_chart() -> Any:
+    try:
+        from fcn_edge.chart_png import picture_of_chart
+    except ImportError:
+        raise UsageError(
+            "--plot wanted the package pillow for a PNG, found none; pip install pillow, or name FILE.html"
+        ) from None
+    return picture_of_chart
