@@ -19,7 +19,8 @@ from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint
 from fcn_edge.training.network import FCN
 
 PLAIN = "plain fp32"
-FILES = (PLAIN, "fp32", "int8-cpu")
+OURS = ("fp32", "int8-cpu")
+FILES = (PLAIN, *OURS)
 CALIBRATION = 8  # pictures: enough for ranges that make realistic numbers
 RANDOM = {"edge": (0.25, 512), "full": (1.0, 4096)}  # width and fc_dim of `fcn-edge train`, and the paper's
 
@@ -42,17 +43,23 @@ def random_checkpoint(labels: LabelSet, width: float, fc_dim: int) -> Checkpoint
 
 
 def exported(checkpoint: Checkpoint, data: str, size_hw: tuple[int, int], folder: Path) -> dict[str, Path]:
-    """The files of `FILES`, the last calibrated on pictures of `data`.
+    """The files of `FILES`.
 
     A plain export is what `torch.onnx.export` makes of the network followed by an argmax: batch norm folded, nothing
     else.
     """
-    files = {name: folder / f"model.{name.replace(' ', '-')}.onnx" for name in FILES}
+    plain = folder / "model.plain-fp32.onnx"
+    onnx_from_checkpoint(checkpoint, ModelFacts(checkpoint.labels, size_hw, "fp32"), plain, rewrites=frozenset())
+    return {PLAIN: plain, **ours(checkpoint, data, size_hw, folder)}
+
+
+def ours(checkpoint: Checkpoint, data: str, size_hw: tuple[int, int], folder: Path) -> dict[str, Path]:
+    """What `fcn-edge export` makes for CPUs, the INT8 file calibrated on a few pictures of `data`; without proof."""
+    fp32, int8 = (folder / f"model.{precision}.onnx" for precision in OURS)
     facts = ModelFacts(checkpoint.labels, size_hw, "fp32")
-    onnx_from_checkpoint(checkpoint, facts, files[PLAIN], rewrites=frozenset())
-    onnx_from_checkpoint(checkpoint, facts, files["fp32"])
-    histograms = list(observe(files["fp32"], pick(open_dataset(data, "train"), CALIBRATION), size_hw))[-1]
+    onnx_from_checkpoint(checkpoint, facts, fp32)
+    histograms = list(observe(fp32, pick(open_dataset(data, "train"), CALIBRATION), size_hw))[-1]
     unasked = Answers(checkpoint.labels.names, (), (), None)
-    prover = Prover(files["fp32"], facts, open_dataset(data, "val"), unasked, "auto")
-    prover.write(Recipe("int8-cpu", thresholds(histograms, "minmax")), files["int8-cpu"])
-    return files
+    prover = Prover(fp32, facts, open_dataset(data, "val"), unasked, "auto")
+    prover.write(Recipe("int8-cpu", thresholds(histograms, "minmax")), int8)
+    return dict(zip(OURS, (fp32, int8), strict=True))
