@@ -49,10 +49,10 @@ def class_weights(pixels: NDArray[np.int64]) -> NDArray[np.float32]:
 class EpochSampler(Sampler[tuple[int, int]]):
     """Yields (epoch, index), shuffled anew each epoch: a resumed run sees what an unbroken one would have seen."""
 
-    def __init__(self, count: int, seed: int) -> None:
-        self.count, self.seed, self.epoch = count, seed, 0
+    def __init__(self, count: int, seed: int, first_epoch: int = 0) -> None:
+        self.count, self.seed, self.epoch = count, seed, first_epoch
 
-    def set_epoch(self, epoch: int) -> None:  # Lightning calls this
+    def set_epoch(self, epoch: int) -> None:  # Lightning calls this; in a resumed run after its workers read ahead
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -113,13 +113,14 @@ def training_batches(
     *,
     augment: bool = True,
     pasting: Pasting = NO_PASTING,
+    first_epoch: int = 0,
 ) -> DataLoader[Any]:
     count = len(dataset)
     return DataLoader(
         TrainingCrops(dataset, crop_hw, seed, Augmentation() if augment else plain_crop, pasting),
         collate_fn=_of_one_size,
         batch_size=min(batch_size, count),
-        sampler=EpochSampler(count, seed),
+        sampler=EpochSampler(count, seed, first_epoch),
         num_workers=workers,
         worker_init_fn=_as_helper,
         persistent_workers=workers > 0,

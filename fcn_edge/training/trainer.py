@@ -120,6 +120,7 @@ def _fit(
     ]
     if config.averaging:
         callbacks.insert(2, averaged_weights(config.averaging))
+    last, epochs_done = _resumable(folder / LAST, config)
     batches = training_batches(
         data[0],
         config.crop_hw,
@@ -128,9 +129,9 @@ def _fit(
         config.workers,
         augment=config.augment,
         pasting=pasting,
+        first_epoch=epochs_done,
     )
     pictures = validation_batches(data[1], config.workers)
-    last = _resumable(folder / LAST, config)
     try:
         with (
             _determinism(),
@@ -158,10 +159,13 @@ def _with_way_back(error: SourceError, epochs_done: int) -> SourceError:
     return SourceError(f"{error}; with the files as they were at the start, --resume goes on after epoch {epochs_done}")
 
 
-def _resumable(last: Path, config: TrainingConfig) -> Path | None:
-    """The state to go on from, if any; raises ModelError if it is damaged, UsageError if fewer epochs are wanted."""
+def _resumable(last: Path, config: TrainingConfig) -> tuple[Path | None, int]:
+    """The state to go on from, if any, and the epochs that are done.
+
+    Raises ModelError if it is damaged, UsageError if fewer epochs are wanted.
+    """
     if not last.exists():
-        return None
+        return None, 0
     try:
         done = int(torch.load(last, map_location="cpu", weights_only=False, mmap=True)["epochs_done"])
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
@@ -171,7 +175,7 @@ def _resumable(last: Path, config: TrainingConfig) -> Path | None:
             f"wanted more than the {done} epochs done in {last.parent}, found {config.epochs}; raise --epochs"
         )
     say(f"going on after epoch {done} of {config.epochs}")
-    return last
+    return last, done
 
 
 def _trainer(config: TrainingConfig, callbacks: list[Any], folder: Path) -> Trainer:
