@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,7 @@ from fcn_edge.images import fit_frame
 from runtime.bench.contestants import Contestant
 from runtime.bench.miou import MeanIou, Scorer
 from runtime.bench.ratios import Interval, is_different, median_ms, paired_ratio, verdict
-from runtime.bench.spells import Measured, Opener, Pace, Step, measure
-from runtime.segmenter import Segmenter
+from runtime.bench.spells import Measured, Pace, measure
 from runtime.session_protocol import Session
 
 SCHEMA_VERSION = 1
@@ -114,7 +111,7 @@ def compare(
     """
     scorer = Scorer(dataset)
     seen = [_first_seen(contestant, frame_hw, scorer) for contestant in contestants]
-    openers = {one.contestant.name: one.opener for one in seen}
+    openers = {one.name: one.contestant.opener(one.frame) for one in seen}
     measured = measure(openers, pace, lambda sofar: _widest(_ratios_to_first(sofar)))
     rows = tuple(_row(one, measured, seen) for one in seen)
     rounds = len(measured.spells_ms[rows[0].name][0])
@@ -132,8 +129,8 @@ class _Seen:
     mean_iou: MeanIou | None
 
     @property
-    def opener(self) -> Opener:
-        return partial(_opened, self.contestant, self.frame)
+    def name(self) -> str:
+        return self.contestant.name
 
 
 def _first_seen(contestant: Contestant, frame_hw: HW | None, scorer: Scorer) -> _Seen:
@@ -149,16 +146,11 @@ def drawn_frame(session: Session, frame_hw: HW | None) -> NDArray[np.uint8]:
     return fit_frame(draw_street(0)[0], frame_hw or session.facts.size_hw)
 
 
-@contextmanager
-def _opened(contestant: Contestant, frame: NDArray[np.uint8]) -> Iterator[Step]:
-    with contestant.open_again() as session:
-        yield partial(Segmenter(session), frame)
-
-
 def _row(one: _Seen, measured: Measured, seen: Sequence[_Seen]) -> Row:
-    name, spells = one.contestant.name, measured.spells_ms
-    reference = spells[seen[0].contestant.name]
-    ahead = [other.contestant.name for other in seen if _is_behind(one, other, spells)]
+    name, spells = one.name, measured.spells_ms
+    others = {other.name: other.mean_iou for other in seen if other is not one}
+    ratios = {other: paired_ratio(spells[name], spells[other]) for other in others}
+    ahead = [other for other, mean_iou in others.items() if is_behind(ratios[other], one.mean_iou, mean_iou)]
     return Row(
         name,
         one.contestant.engine,
@@ -168,7 +160,7 @@ def _row(one: _Seen, measured: Measured, seen: Sequence[_Seen]) -> Row:
         (one.frame.shape[0], one.frame.shape[1]),
         median_ms(spells[name]),
         measured.percentile_ms(name, 99),
-        None if one is seen[0] else paired_ratio(spells[name], reference),
+        ratios.get(seen[0].name),
         one.mean_iou,
         min(ahead, key=lambda other: median_ms(spells[other]).value, default=None),
     )
@@ -183,11 +175,13 @@ def _widest(ratios: Sequence[Interval]) -> float:
     return max(ratio.half_width for ratio in ratios)
 
 
-def _is_behind(one: _Seen, other: _Seen, spells: Mapping[str, Sequence[Sequence[float]]]) -> bool:
-    """Whether the other dominates it: faster is who was seen to be, better is who is it in hundredths of a point."""
-    if one.mean_iou is None or other.mean_iou is None or one is other:
+def is_behind(ratio: Interval, own: MeanIou | None, others: MeanIou | None) -> bool:
+    """Whether another, over whose time `ratio` is, dominates: it is no slower, no worse, and faster or better.
+
+    Slower is who was seen to be; better is who is it in hundredths of a point.
+    """
+    if own is None or others is None:
         return False
-    ratio = paired_ratio(spells[one.contestant.name], spells[other.contestant.name])
-    pace = ratio.value - 1 if is_different(ratio) else 0.0  # above 0 where it is the slower one
-    gain = one.mean_iou.shown - other.mean_iou.shown
+    pace = ratio.value - 1 if is_different(ratio) else 0.0  # above 0 where the other is faster
+    gain = own.shown - others.shown
     return pace >= 0 and gain <= 0 and (pace > 0 or gain < 0)

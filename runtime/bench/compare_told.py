@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
-import cv2
-
-from fcn_edge.charts import scatter_chart
-from fcn_edge.errors import UsageError
-from fcn_edge.files import whole_file
-from fcn_edge.report import Section, html_page
+from fcn_edge.charts import bar_chart, scatter_chart
+from fcn_edge.report import Section
 from runtime.bench.compare import Comparison, Row
 from runtime.bench.miou import MEASURED
 from runtime.bench.ratios import Interval
-
-PAGE, PICTURE = (".html", ".htm"), (".png",)
 
 
 def rows_told(comparison: Comparison) -> list[list[str]]:
@@ -77,7 +69,7 @@ def _measured(comparison: Comparison) -> str:
         return f"{told}; 95 % intervals, of ratios {width:.1f} % to either side at most"
     return (
         f"{told}: the time was over before the 95 % intervals, {width:.1f} % to either side of a ratio, were within "
-        f"{100 * comparison.pace.within:g} %; a longer --limit narrows them"
+        f"{100 * comparison.pace.within:g} %; a longer --seconds narrows them"
     )
 
 
@@ -91,32 +83,14 @@ def chart_of(comparison: Comparison) -> str:
     return scatter_chart(points, title, "mean IoU %", front=front, spans=spans)
 
 
-def require_plot(path: Path) -> None:
-    """Raises UsageError for a file of another kind, or a PNG without Pillow, before the long work."""
-    kind = path.suffix.lower()
-    if kind in PICTURE:
-        _picture_of_chart()
-    elif kind not in PAGE:
-        raise UsageError(f"wanted --plot FILE.html or FILE.png, found {path}; choose one of them")
-
-
-def save_plot(path: Path, comparison: Comparison, title: str) -> None:
-    """The chart alone as PNG, or on a page with the table; raises OutputError."""
-    chart = chart_of(comparison)
-    if path.suffix.lower() in PICTURE:
-        content = cv2.imencode(".png", _picture_of_chart()(chart))[1].tobytes()
-    else:
-        table = Section("Side by side", " ".join(f"{line}." for line in sentences(comparison)), rows_told(comparison))
-        content = html_page(title, [Section("Latency against mean IoU", svg=chart), table]).encode()
-    with whole_file(path) as partial:
-        partial.write_bytes(content)
-
-
-def _picture_of_chart() -> Any:
-    try:
-        from fcn_edge.chart_png import picture_of_chart
-    except ImportError:
-        raise UsageError(
-            "--plot wanted the package pillow for a PNG, found none; pip install pillow, or name FILE.html"
-        ) from None
-    return picture_of_chart
+def plot_sections(comparison: Comparison) -> list[Section]:
+    """The chart, and below it the table with what it means; latencies alone where nobody tells a mean IoU."""
+    words = " ".join(f"{line}." for line in sentences(comparison))
+    bars = {row.name: [row.p50_ms.value] for row in comparison.rows}
+    has_iou = any(row.mean_iou for row in comparison.rows)
+    return [
+        Section("Latency against mean IoU", svg=chart_of(comparison))
+        if has_iou
+        else Section("Latency", svg=bar_chart(bars, ["p50"], " ms")),
+        Section("Side by side", words, rows_told(comparison)),
+    ]

@@ -1,9 +1,12 @@
-"""Who takes part in a comparison: `MODEL[:PRECISION][@ENGINE][,threads=N]` in words, and its sessions."""
+"""Who takes part in a comparison: `MODEL[,PRECISION][,ENGINE][,threads=N]` in words, and its sessions."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +14,16 @@ from numpy.typing import NDArray
 
 from fcn_edge.errors import FcnEdgeError, ModelError, UsageError, first_line
 from fcn_edge.manifest import read_manifest
+from runtime.bench.spells import Opener, Step
 from runtime.candidates import Wish, candidate_of
 from runtime.engines import DEVICES, ENGINES, Serving
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
 from runtime.session_protocol import Session
 
-FORM = "MODEL[:PRECISION][@ENGINE][,threads=N]"
-# The shortest model after which all that is left is a choice: colons and @ may stand in a path too.
-PATTERN = re.compile(r"(.+?)(?::([a-z0-9-]+))?(?:@([a-z-]+))?((?:,[a-z_-]+=[^,=]*)*)")
+FORM = "MODEL[,PRECISION][,ENGINE][,threads=N]"
+PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")  # of the files that an export makes
+THREADS = re.compile(r"threads=[1-9]\d{0,3}")
 
 AS_USUAL = Serving()
 
@@ -54,6 +58,10 @@ class Contestant:
                 return candidate.open(wish)
         return self.open()
 
+    def opener(self, frame: NDArray[np.uint8]) -> Opener:
+        """For spells of one that was settled: each opens it again and passes this frame (H, W, 3) BGR."""
+        return partial(_stepping, self, frame)
+
     def require_mask(self, session: Session, frame: NDArray[np.uint8]) -> None:
         """Some failures show with the first frame only; raises ModelError for them."""
         try:
@@ -71,6 +79,12 @@ class Contestant:
         return replace(self, engine=engine, precision=session.facts.precision)
 
 
+@contextmanager
+def _stepping(contestant: Contestant, frame: NDArray[np.uint8]) -> Iterator[Step]:
+    with contestant.open_again() as session:
+        yield partial(Segmenter(session), frame)
+
+
 def contestants_of(words: tuple[str, ...], usual: Contestant) -> tuple[Contestant, ...]:
     """Of all that is to be compared; `usual` serves what they do not say. Raises UsageError.
 
@@ -85,24 +99,39 @@ def contestants_of(words: tuple[str, ...], usual: Contestant) -> tuple[Contestan
 
 
 def contestant_of(text: str, usual: Contestant) -> Contestant:
-    """Raises UsageError; whether there is such a model is seen when it is opened."""
-    match = PATTERN.fullmatch(text)
-    if Path(text).exists() or not match:
+    """Raises UsageError; whether there is such a model is seen when it is opened.
+
+    Commas, for a colon may stand in a path, and what looks like user:password@host is hidden in messages.
+    """
+    if Path(text).exists():
         return replace(usual, name=text, model=Path(text))
-    model, precision, engine, options = match.groups()
-    if engine and engine not in ENGINES:
-        raise UsageError(f"{text}: wanted an engine out of {', '.join(ENGINES)} after the @, found {engine}")
-    serving = _with(usual.serving, options, text)
-    return Contestant(text, Path(model), engine or usual.engine, precision or usual.precision, serving)
+    model, *words = text.split(",")
+    while words and not _kind_of(words[0]) and not Path(model).exists():  # a comma of the path's
+        model = f"{model},{words.pop(0)}"
+    choices: dict[str, str] = {}
+    for word in words:
+        kind = _kind_of(word)
+        if not kind or kind in choices:
+            found = f"{word!r} beside {choices[kind]}" if kind else repr(word)
+            raise UsageError(f"{text}: wanted {FORM}, found {found}; an engine is one of {', '.join(ENGINES)}")
+        choices[kind] = word
+    threads = int(choices["threads"].partition("=")[2]) if "threads" in choices else usual.serving.threads
+    return Contestant(
+        text,
+        Path(model),
+        choices.get("engine", usual.engine),
+        choices.get("precision", usual.precision),
+        replace(usual.serving, threads=threads),
+    )
 
 
-def _with(serving: Serving, options: str, text: str) -> Serving:
-    for option in options.split(",")[1:]:
-        key, _, value = option.partition("=")
-        if key != "threads" or not re.fullmatch(r"[1-9]\d{0,3}", value):
-            raise UsageError(f"{text}: wanted {FORM}, found {option!r}; say threads=2, for instance")
-        serving = replace(serving, threads=int(value))
-    return serving
+def _kind_of(word: str) -> str:
+    """Empty for what is no choice."""
+    if word in ENGINES:
+        return "engine"
+    if word in PRECISIONS:
+        return "precision"
+    return "threads" if THREADS.fullmatch(word) else ""
 
 
 def engine_of(session: Session) -> str:
