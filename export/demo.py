@@ -106,7 +106,7 @@ def _percentiles(path: Path | None) -> list[str]:
     if path is None:
         return ["", ""]
     total = json.loads(path.read_text(encoding="utf-8"))["stages_ms"]["total"]
-    return [f"{total[name]:.2f}" for name in ("p50", "p99")]
+    return ["-" if total[name] is None else f"{total[name]:.2f}" for name in ("p50", "p99")]
 
 
 def _tell_files(made: Sequence[Path]) -> None:

@@ -40,7 +40,7 @@ VERBS = {
     "check": Verb("export.check", "desktop", "Tell whether an ONNX file, engine or bundle will do here."),
     "run": Verb("runtime.cli", "desktop", "Segment a video, pictures or a camera."),
     "sources": Verb("runtime.sources.cli", "desktop", "List the cameras of this machine, and what they offer."),
-    "bench": Verb("runtime.cli", "desktop", "Measure a model's latency on this machine."),
+    "bench": Verb("runtime.bench.cli", "desktop", "Measure a model's latency on this machine."),
     "doctor": Verb("runtime.doctor.cli", "desktop", "Tell what is here, what will be used and what is missing."),
     "demo": Verb("export.demo", "train,export", "Train, export, run and measure on data that it makes itself."),
 }

@@ -1,4 +1,4 @@
-"""`fcn-edge run` and `fcn-edge bench`."""
+"""`fcn-edge run`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,15 @@ from typing import Any
 
 import click
 
-from fcn_edge.datasets.street import draw_street
-from fcn_edge.files import json_text, write_json
-from fcn_edge.images import fit_frame
-from fcn_edge.options import SIZE, NumberRange
+from fcn_edge.options import NumberRange
 from fcn_edge.progress import say
 from fcn_edge.report import print_table
-from runtime.bench.measure import BenchConfig, bench
 from runtime.capture.limits import Limits
 from runtime.latency import latency_rows
 from runtime.overlay import VIEWS
 from runtime.run import RunOptions, run
 from runtime.run_config import RunConfig, chosen_sources, config_option
-from runtime.segmenter import Segmenter
 from runtime.serving_options import serving_options
-from runtime.session import open_session
 from runtime.sinks.recording import RecordingOptions
 from runtime.sinks.sink import SinkContext
 from runtime.stream.report import StreamReport
@@ -196,35 +190,3 @@ def _tell(report: StreamReport, was_stopped: bool) -> None:
         say(f"our bug: nobody knows what became of {report.unaccounted} frames; please report it")
     if report.segmented:
         print_table("milliseconds per frame", latency_rows(report.stages_ms), stderr=True)
-
-
-@click.command("bench", epilog="Example: fcn-edge bench bundle --precision int8-cpu")
-@click.argument("model", type=MODEL)
-@serving_options
-@click.option("--frame", "frame_hw", type=SIZE, help="Size of the camera's frames; default: the model's.")
-@click.option("--frames", type=click.IntRange(1), default=BenchConfig.frames, show_default=True, help="Measured.")
-@click.option("--warmup", type=NumberRange(0), default=BenchConfig.warmup_s, show_default=True, help="Seconds.")
-@click.option(
-    "--json", "json_path", type=click.Path(path_type=Path), help="Also write the figures to this file; - for stdout."
-)
-def bench_command(
-    model: Path,
-    frame_hw: tuple[int, int] | None,
-    frames: int,
-    warmup: float,
-    json_path: Path | None,
-    **serving: Any,
-) -> None:
-    """Measure the latency of MODEL (a bundle, an ONNX file or an engine) here: a closed loop over one drawn frame."""
-    with open_session(model, **serving) as session:
-        frame = fit_frame(draw_street(0)[0], frame_hw or session.facts.size_hw)
-        figures = bench(Segmenter(session), frame, BenchConfig(warmup_s=warmup, frames=frames))
-    height, width = figures["frame_hw"]
-    where = f"{figures['device']}, {figures['machine']['processor']}"
-    title = f"{model} ({figures['precision']}), frames {height}x{width}, {where}"
-    if str(json_path) == "-":
-        click.echo(json_text(figures))
-        return
-    print_table(f"{title}: {figures['fps']:.1f} fps, milliseconds", latency_rows(figures["stages_ms"]))
-    if json_path is not None:
-        write_json(json_path, figures)

@@ -85,6 +85,7 @@ def _look(nvml: ctypes.CDLL, device: ctypes.c_void_p) -> dict[str, Any]:
         "memory_clock_mhz": _number(nvml, "nvmlDeviceGetClockInfo", device, MEMORY_CLOCK),
         "memory_clock_max_mhz": _number(nvml, "nvmlDeviceGetMaxClockInfo", device, MEMORY_CLOCK),
         "gpu_busy": _busy(nvml, device),
+        "memory_used_bytes": _memory_used(nvml, device),
         "temperature_c": _number(nvml, "nvmlDeviceGetTemperature", device, GPU_SENSOR),
         "power_w": _watts(nvml, "nvmlDeviceGetPowerUsage", device),
         "power_limit_w": _watts(nvml, "nvmlDeviceGetEnforcedPowerLimit", device),
@@ -151,6 +152,12 @@ def _busy(nvml: ctypes.CDLL, device: ctypes.c_void_p) -> float | None:
     """The share of the last moment in which it ran anything: nvmlUtilization_t, percents of GPU and memory."""
     percents = (ctypes.c_uint * 2)()
     return percents[0] / 100 if _answers(nvml, "nvmlDeviceGetUtilizationRates", device, percents) else None
+
+
+def _memory_used(nvml: ctypes.CDLL, device: ctypes.c_void_p) -> int | None:
+    """By all processes: nvmlMemory_t, bytes in total, free and used. A Jetson's is the machine's, and tells None."""
+    bytes_ = (ctypes.c_ulonglong * 3)()
+    return int(bytes_[2]) if _answers(nvml, "nvmlDeviceGetMemoryInfo", device, bytes_) else None
 
 
 def _mig_mode(nvml: ctypes.CDLL, device: ctypes.c_void_p) -> bool | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
@@ -11,22 +10,7 @@ import numpy as np
 
 PERCENTILES = (50, 90, 95, 99)
 PART = "."  # a stage "infer.h2d" is a part of "infer", whose time holds it
-KEPT = 10_000  # samples per stage: the last minutes of a stream, in bounded memory
-
-
-class StageTimes:
-    """Milliseconds per stage, the newest `KEPT` of each, in the order in which the stages were first added."""
-
-    def __init__(self) -> None:
-        self.samples: dict[str, deque[float]] = {}
-
-    def add(self, times_ms: Mapping[str, float]) -> None:
-        for stage, value in times_ms.items():
-            self.samples.setdefault(stage, deque(maxlen=KEPT)).append(value)
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        """stage -> n, mean, p50, p90, p95, p99, max, in milliseconds."""
-        return {stage: summarise(values) for stage, values in self.samples.items()}
+P99_FROM = 100  # samples below which a p99 would be the maximum under another name
 
 
 class Stopwatch:
@@ -47,12 +31,12 @@ def total_ms(times_ms: Mapping[str, float]) -> float:
     return sum(value for stage, value in times_ms.items() if PART not in stage)
 
 
-def summarise(values_ms: Iterable[float]) -> dict[str, float]:
-    """n, mean, percentiles (linear between samples) and maximum of at least one sample."""
+def summarise(values_ms: Iterable[float]) -> dict[str, float | None]:
+    """n, mean, percentiles (linear between samples) and maximum of at least one sample; a p99 wants 100."""
     values = np.fromiter(values_ms, np.float64)
-    figures: dict[str, float] = {"n": len(values), "mean": float(values.mean())}
-    for percentile, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
-        figures[f"p{percentile}"] = float(value)
+    figures: dict[str, float | None] = {"n": len(values), "mean": float(values.mean())}
+    for percent, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
+        figures[f"p{percent}"] = None if percent >= 99 and len(values) < P99_FROM else float(value)
     return {**figures, "max": float(values.max())}
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from export.engine_proof import ProvedEngine
 from runtime.gpu_state import gpu_state
-from runtime.latency import PART, StageTimes, total_ms
+from runtime.latency import PART, summarise, total_ms
 from runtime.segmenter import Segmenter
 from runtime.trt_session import TrtSession
 
@@ -56,13 +56,16 @@ def _in_turns(segmenters: dict[str, Segmenter], frame: NDArray[np.uint8], ends_a
 
 
 def _figures(times: list[dict[str, float]]) -> dict[str, Any]:
-    stages = StageTimes()
-    for one in times:
-        parts = [value for stage, value in one.items() if PART in stage]
-        stages.add({**one, "latency": sum(parts), "end to end": total_ms(one)})
-    return {"stages_ms": stages.summary(), "steady": _is_steady(stages)}
+    rows = [{**one, "latency": _gpu_ms(one), "end to end": total_ms(one)} for one in times]
+    stages = {stage: [row[stage] for row in rows] for stage in rows[0]}
+    summary = {stage: summarise(values) for stage, values in stages.items()}
+    return {"stages_ms": summary, "steady": _is_steady(stages["latency"])}
 
 
-def _is_steady(stages: StageTimes) -> bool:
-    values = np.array(stages.samples["latency"])
+def _gpu_ms(times_ms: dict[str, float]) -> float:
+    return sum(value for stage, value in times_ms.items() if PART in stage)
+
+
+def _is_steady(latencies_ms: list[float]) -> bool:
+    values = np.array(latencies_ms)
     return bool(values.std() / values.mean() < UNSTEADY)

@@ -1,57 +1,198 @@
-"""Latency of a model on this machine in a closed loop: as fast as it can go, one frame at a time, after a warm-up."""
+"""A bench of one opened model: at rest, warm-up, then frames in one of the two loops until the figures are stable."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from time import perf_counter
-from typing import Any
+from datetime import datetime
+from pathlib import Path
+from time import sleep
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_edge.progress import progress
-from runtime.gpu_state import gpu_state
-from runtime.latency import summarise, total_ms
+from fcn_edge import __version__
+from fcn_edge.files import sha256_of
+from fcn_edge.manifest import read_manifest
+from fcn_edge.progress import say
+from runtime.bench.contestants import engine_of
+from runtime.bench.during import during
+from runtime.bench.loops import Answer, closed_loop, open_loop, warm_up
+from runtime.bench.memory import peak_bytes, reset_peak
+from runtime.bench.power import mean_watts
+from runtime.bench.result import CLOSED, OPEN, BenchResult, BenchSettings, Energy, Memory, ModelDigest
+from runtime.bench.samples import Samples
+from runtime.bench.stability import stability
+from runtime.bench.watch import Watch
+from runtime.engine_facts import engine_path
+from runtime.gpu_state import nvml_gpu
 from runtime.machine import machine
 from runtime.segmenter import Segmenter
+from runtime.session_protocol import Session
+
+FEWEST_FRAMES = 200  # unless told otherwise: two of them lie beyond a p99
+SIGN_OF_LIFE_S = 10.0  # a moving bar would take time from what is measured
+REST_S = 1.0  # of looking at the power at rest, where anybody tells it
+
+Frame = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """How long to warm up and to measure; warm-up ends when both its limits are met."""
+    """How frames come, and for how long; warm-up ends when both its limits are met."""
 
+    rate: float | None = None  # frames a second by the clock; None: as fast as it can go
     warmup_frames: int = 10
     warmup_s: float = 1.0  # clocks, caches and thread pools settle within a second
-    frames: int = 200
+    frames: int | None = None  # exactly so many; None: until the figures are stable
+    most_s: float = 30.0
+    window_s: float = 1.0
 
 
-def bench(segmenter: Segmenter, frame: NDArray[np.uint8], config: BenchConfig) -> dict[str, Any]:
-    """Milliseconds per stage over `config.frames` passes of one frame (H, W, 3) BGR; `total` is their sum."""
-    _warm_up(segmenter, frame, config)
-    samples: dict[str, list[float]] = {}
-    with progress("measuring", config.frames) as step:
-        started = perf_counter()
-        for _ in range(config.frames):
-            times = segmenter(frame).times_ms
-            for stage, value in {**times, "total": total_ms(times)}.items():
-                samples.setdefault(stage, []).append(value)
-            step()
-        seconds = perf_counter() - started
-    gpu = gpu_state()  # while it is still as warm as the work made it
-    return {
-        "stages_ms": {stage: summarise(values) for stage, values in samples.items()},
-        "fps": config.frames / seconds,
-        "frame_hw": list(frame.shape[:2]),
-        "model_hw": list(segmenter.session.facts.size_hw),
-        "precision": segmenter.session.facts.precision,
-        "device": segmenter.session.device,
-        "machine": machine(),
-        **({"gpu": gpu} if gpu else {}),
-    }
+@dataclass(frozen=True)
+class Bench:
+    """What was found, and the samples behind it, for plots."""
+
+    result: BenchResult
+    samples: Samples
 
 
-def _warm_up(segmenter: Segmenter, frame: NDArray[np.uint8], config: BenchConfig) -> None:
-    started, done = perf_counter(), 0
-    while done < config.warmup_frames or perf_counter() - started < config.warmup_s:
-        segmenter(frame)
-        done += 1
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of the machine around the loop and beside it."""
+
+    rest: Watch  # the model open, nothing to do
+    beside: Watch
+    after: Watch
+    memory: Memory
+
+
+def bench(
+    segmenter: Segmenter,
+    frame: Frame,
+    model: Path,
+    config: BenchConfig = BenchConfig(),
+    *,
+    threads: int | None = None,
+    root: Path = Path("/"),
+    is_wished: Callable[[], bool] = lambda: False,
+) -> Bench:
+    """Pass one frame (H, W, 3) BGR again and again, at least once; the user's wish to stop ends it early.
+
+    `model` and `threads` are what the segmenter's session was opened of. Linux's files are read below `root`.
+    """
+    digest = _digest(model, segmenter.session)
+    with nvml_gpu() as gpu:
+        with Watch(root, gpu) as rest:
+            rest.wait_for_a_look()
+            sleep(REST_S if any(look.sources for look in rest.power) else 0.0)
+        warm_up(segmenter, frame, config.warmup_frames, config.warmup_s, is_wished)
+        opening_bytes, is_reset = peak_bytes(root), reset_peak(root)
+        with Watch(root, gpu) as beside:
+            samples = measured(segmenter, frame, config, is_wished)
+        peak = peak_bytes(root)
+        with Watch(root, gpu) as after:
+            after.wait_for_a_look()
+    memory = Memory(
+        max(opening_bytes or 0, peak or 0) or None, peak if is_reset else None, max(beside.gpu_bytes, default=None)
+    )
+    settings = _settings(segmenter.session, frame, config, threads)
+    result = _result(settings, digest, segmenter.session.device, config, samples, Seen(rest, beside, after, memory))
+    return Bench(result, samples)
+
+
+def measured(
+    segmenter: Segmenter, frame: Frame, config: BenchConfig, is_wished: Callable[[], bool] = lambda: False
+) -> Samples:
+    """The loop alone, without a warm-up."""
+    samples, told_s = Samples(config.window_s), 0.0
+    for answer in _answers(segmenter, frame, config):
+        samples.add(answer)
+        if is_wished() or _is_enough(samples, config):
+            break
+        if samples.seconds - told_s >= SIGN_OF_LIFE_S and samples.windows_ms:
+            told_s = samples.seconds
+            say(f"measuring: {told_s:.0f} s so far, {samples.windows_ms[-1]:.1f} ms")
+    return samples
+
+
+def _answers(segmenter: Segmenter, frame: Frame, config: BenchConfig) -> Iterator[Answer]:
+    if config.rate is None:
+        return closed_loop(segmenter, frame)
+    return open_loop(segmenter, frame, config.rate, config.frames or math.ceil(config.most_s * config.rate))
+
+
+def _is_enough(samples: Samples, config: BenchConfig) -> bool:
+    """The open loop ends by itself, with the last frame that is due: to stop by the clock would leave out those that
+    came while the model paused."""
+    if config.frames:
+        return samples.frames >= config.frames
+    if config.rate is None and samples.seconds >= config.most_s:
+        return True
+    return samples.frames >= FEWEST_FRAMES and stability(samples.windows_ms).stable
+
+
+def _digest(model: Path, session: Session) -> ModelDigest:
+    path = opened_file(model, session)
+    return ModelDigest(path.name, sha256_of(path), path.stat().st_size)
+
+
+def opened_file(model: Path, session: Session) -> Path:
+    """The file behind a session that was opened of `model`: of a bundle, the engine or ONNX file of its precision."""
+    precision = session.facts.precision
+    if not model.is_dir():
+        return model
+    if engine_of(session) == "tensorrt":
+        return engine_path(model, precision)
+    file = read_manifest(model).file(precision)
+    assert file, f"a session of {precision}, which {model} does not hold"
+    return model / file.name
+
+
+def _settings(session: Session, frame: Frame, config: BenchConfig, threads: int | None) -> BenchSettings:
+    return BenchSettings(
+        engine=engine_of(session),
+        precision=session.facts.precision,
+        threads=threads,
+        frame_hw=(frame.shape[0], frame.shape[1]),
+        model_hw=session.facts.size_hw,
+        warmup_s=config.warmup_s,
+        warmup_frames=config.warmup_frames,
+        frames=config.frames,
+        most_s=config.most_s,
+        window_s=config.window_s,
+    )
+
+
+def _result(
+    settings: BenchSettings, digest: ModelDigest, device: str, config: BenchConfig, samples: Samples, seen: Seen
+) -> BenchResult:
+    verdict = stability(samples.windows_ms)
+    return BenchResult(
+        date=datetime.now().astimezone().isoformat(timespec="seconds"),
+        version=__version__,
+        mode=CLOSED if config.rate is None else OPEN,
+        rate=config.rate,
+        settings=settings,
+        model=digest,
+        device=device,
+        machine=machine(),
+        stages_ms=samples.summary(),
+        windows_ms=tuple(samples.windows_ms),
+        stable=verdict.stable,
+        stability=verdict.why,
+        fps=samples.masks / samples.seconds,
+        frames=samples.frames,
+        dropped=samples.frames - samples.masks,
+        late=samples.late(config.rate) if config.rate else 0,
+        state={"before": seen.rest.last(), "during": during(seen.beside), "after": seen.after.last()},
+        energy=_energy(seen, samples),
+        memory=seen.memory,
+    )
+
+
+def _energy(seen: Seen, samples: Samples) -> tuple[Energy, ...]:
+    idle, busy = mean_watts(seen.rest.power), mean_watts(seen.beside.power)
+    frame_s = samples.seconds / samples.masks
+    return tuple(Energy(source, watts, idle.get(source), watts * frame_s) for source, watts in busy.items())

@@ -22,7 +22,7 @@ HW = tuple[int, int]
 class BenchSettings:
     """What was measured and for how long."""
 
-    engine: str  # the library that computed, as `device` begins
+    engine: str  # the one that computed, by its name in `runtime.engines`
     precision: str
     threads: int | None  # asked for; None: as many as the engine's library takes
     frame_hw: HW
@@ -47,7 +47,7 @@ class ModelDigest:
 class Energy:
     """What the board, the GPU or the processor told of its power while frames were measured."""
 
-    source: str  # whose power it is, "VDD_IN" for instance: others may have drawn from it too
+    source: str  # whose power it is: a Jetson's rail "VDD_IN", "GPU", "package-0"; others may have drawn from it too
     watts: float
     idle_watts: float | None  # before, with the model open and at rest
     joules_per_frame: float  # per mask, the power at rest included
@@ -99,7 +99,7 @@ class BenchResult:
     dropped: int = 0  # of them, for a newer one: open loop alone
     late: int = 0  # of them, without a mask when the next was due: open loop alone
     state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of the machine: before, during, after
-    energy: Energy | None = None  # None where nothing tells power
+    energy: Sequence[Energy] = ()  # of each that tells its power; they may overlap
     memory: Memory = Memory()
     cold_start: ColdStart | None = None  # where it was asked for
 
@@ -120,7 +120,7 @@ class BenchResult:
                 "settings": BenchSettings(**settings),
                 "model": ModelDigest(**told["model"]),
                 "windows_ms": tuple(float(value) for value in told["windows_ms"]),
-                "energy": Energy(**told["energy"]) if told["energy"] else None,
+                "energy": tuple(Energy(**one) for one in told["energy"]),
                 "memory": Memory(**told["memory"]),
                 "cold_start": ColdStart(**told["cold_start"]) if told["cold_start"] else None,
             }

@@ -6,16 +6,16 @@ The scheme of HdrHistogram (Tene): each power of two is cut in equal parts, so a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+
+from runtime.latency import P99_FROM
 
 PARTS = 64  # of each power of two: percentiles are within 0.8 % of the sample's value, its bucket's middle being told
 LEAST_MS = 2.0**-10  # a microsecond; what is less is counted as this
 OCTAVES = 31  # up to two million milliseconds, half an hour
-P99_FROM = 100  # samples below which a p99 would be the maximum under another name
 
 
 class Histogram:
-    """Counts of milliseconds. Not safe for several threads at once; histograms of one thread each can be added."""
+    """Counts of milliseconds. Not safe for several threads at once."""
 
     def __init__(self) -> None:
         self.counts = [0] * (PARTS * OCTAVES)
@@ -26,14 +26,6 @@ class Histogram:
         self.n += 1
         self.sum_ms += value_ms
         self.max_ms = max(self.max_ms, value_ms)
-
-    def merge(self, others: Iterable[Histogram]) -> Histogram:
-        """This one with all others added in."""
-        for other in others:
-            self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
-            self.n, self.sum_ms = self.n + other.n, self.sum_ms + other.sum_ms
-            self.max_ms = max(self.max_ms, other.max_ms)
-        return self
 
     @property
     def mean_ms(self) -> float | None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from runtime.latency import PERCENTILES
-from runtime.stream.histogram import P99_FROM, Histogram
+from runtime.latency import P99_FROM, PERCENTILES
+from runtime.stream.histogram import Histogram
 from runtime.stream.status import Second, Spread
 
 WINDOW_S = 10

@@ -1,4 +1,4 @@
-"""runtime.cli: `fcn-edge run` and `fcn-edge bench` as users type them."""
+"""runtime.cli: `fcn-edge run` as users type it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-import runtime.cli
+import runtime.bench.cli
 import runtime.run
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.datasets.synthetic import STREET_LABELS
@@ -21,8 +22,6 @@ from runtime.segmenter import Segmenter
 from runtime.session import FakeSession, open_session
 from tests.conftest import assert_refused, call_fcn_edge, run_fcn_edge
 from tests.runtime.sinks.test_recorder import facts, left_in, record, watch
-
-STAGES = ("resize", "infer", "restore", "total")
 
 
 @pytest.fixture(scope="module")
@@ -155,12 +154,6 @@ def test_a_full_disk_ends_with_one_line_and_no_file(tmp_path: Path, drive: Path,
     assert left_in(tmp_path) == []
 
 
-def test_bench_prints_a_row_per_stage(tiny_bundle: Path) -> None:
-    done = run_fcn_edge("bench", tiny_bundle, "--frames", 5, "--warmup", 0)
-    assert done.returncode == 0, done.stderr
-    assert all(stage in done.stdout for stage in STAGES)
-
-
 @pytest.mark.parametrize("verb", [["run", "{drive}", "--model"], ["bench", "--frames", "2", "--warmup", "0"]])
 def test_what_is_said_of_engines_reaches_the_session(
     verb: list[str], drive: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
@@ -169,9 +162,11 @@ def test_what_is_said_of_engines_reaches_the_session(
 
     def opened(model: Path, **serving: object) -> FakeSession:
         said.update(serving)
-        return FakeSession(lambda frame: frame[..., 0] * 0, STREET_LABELS, (64, 96))
+        session = FakeSession(lambda frame: frame[..., 0] * 0, STREET_LABELS, (64, 96))
+        session.facts = replace(session.facts, precision="fp32")  # a file that the bundle holds
+        return session
 
-    monkeypatch.setattr(runtime.cli, "open_session", opened)
+    monkeypatch.setattr(runtime.bench.cli, "open_session", opened)
     monkeypatch.setattr(runtime.run, "open_session", opened)
     words = [*(word.format(drive=drive) for word in verb), tiny_bundle]
     done = call_fcn_edge(*words, "--engine", "tensorrt", "--trust-engine", "--no-cuda-graph", "--precision", "int8")
@@ -184,37 +179,6 @@ def test_what_is_said_of_engines_reaches_the_session(
 def test_tensorrt_without_a_gpu_is_refused_in_one_line(verb: list[str], drive: Path, tiny_bundle: Path) -> None:
     words = [*(word.format(drive=drive) for word in verb), tiny_bundle, "--engine", "tensorrt"]
     assert_refused(call_fcn_edge(*words), 4, "wanted an NVIDIA GPU")
-
-
-def test_bench_writes_its_figures_to_a_file(tmp_path: Path, tiny_bundle: Path) -> None:
-    path = tmp_path / "new" / "bench.json"
-    done = run_fcn_edge("bench", tiny_bundle, "--frames", 5, "--warmup", 0, "--json", path, "--precision", "fp32")
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(path.read_text())
-    assert {stage: row["n"] for stage, row in figures["stages_ms"].items()} == dict.fromkeys(STAGES, 5)
-    assert (figures["precision"], figures["model_hw"], figures["frame_hw"]) == ("fp32", [64, 96], [64, 96])
-
-
-def test_bench_prints_nothing_but_json_when_asked(tiny_bundle: Path) -> None:
-    done = run_fcn_edge("bench", tiny_bundle, "--frames", 3, "--warmup", 0, "--json", "-", "--threads", 1)
-    assert json.loads(done.stdout)["device"].endswith("1 threads"), done.stderr
-
-
-@pytest.mark.parametrize("size", ["1x1", "3x5", "300x40"])
-def test_bench_takes_frames_of_any_size(tiny_bundle: Path, size: str) -> None:
-    done = run_fcn_edge("bench", tiny_bundle, "--frames", 2, "--warmup", 0, "--json", "-", "--frame", size)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["frame_hw"] == [int(side) for side in size.split("x")]
-
-
-@pytest.mark.parametrize("flags", [["--frames", "0"], ["--frame", "0x9"], ["--frame", "nine"], ["--warmup", "-1"]])
-def test_a_wrong_bench_is_refused_in_one_line(tiny_bundle: Path, flags: list[str]) -> None:
-    assert_refused(run_fcn_edge("bench", tiny_bundle, *flags), 2, flags[0])
-
-
-def test_bench_figures_that_cannot_be_written_are_told(tiny_bundle: Path) -> None:
-    done = run_fcn_edge("bench", tiny_bundle, "--frames", 1, "--warmup", 0, "--json", "/dev/null/bench.json")
-    assert_refused(done, 5, "/dev/null/bench.json")
 
 
 @pytest.mark.realdata

@@ -56,6 +56,9 @@ nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, int sensor, unsigned 
 nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, struct {unsigned gpu, memory;} *percents) {
     percents->gpu = 87; percents->memory = 12; return 0;
 }
+nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, struct {unsigned long long total, free, used;} *memory) {
+    memory->total = 8ULL << 30; memory->free = 3ULL << 30; memory->used = 5ULL << 30; return 0;
+}
 nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned *milliwatts) { *milliwatts = 71250; return 0; }
 nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned *milliwatts) { return 3; }
 nvmlReturn_t nvmlDeviceGetPersistenceMode(nvmlDevice_t device, int *mode) { *mode = 1; return 0; }
@@ -120,6 +123,7 @@ def test_nvml_tells_all_it_knows(nvml: Library, library: Library) -> None:
         "memory_clock_mhz": 6000,
         "memory_clock_max_mhz": 12000,
         "gpu_busy": 0.87,
+        "memory_used_bytes": 5 << 30,
         "temperature_c": 61,
         "power_w": 71.25,  # and no power limit: that is not supported here
         "throttle": ["power limit", "temperature"],

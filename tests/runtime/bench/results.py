@@ -26,7 +26,7 @@ RESULT = BenchResult(
     fps=87.0,
     frames=261,
     state={"before": {}, "during": {"throttle": ["power limit"]}, "after": {}},
-    energy=Energy("VDD_IN", 9.5, 5.0, 0.11),
+    energy=(Energy("VDD_IN", 9.5, 5.0, 0.11),),
     memory=Memory(1 << 30, 1 << 29, None),
     cold_start=ColdStart(1.2, 0.6, 0.5, 0.1, 3),
 )

@@ -15,7 +15,7 @@ from tests.runtime.bench.results import RESULT, result
 
 @pytest.mark.parametrize(
     "there",
-    [RESULT, result(energy=None, cold_start=None), result(mode=OPEN, rate=25.0, dropped=3, late=4, stable=False)],
+    [RESULT, result(energy=(), cold_start=None), result(mode=OPEN, rate=25.0, dropped=3, late=4, stable=False)],
     ids=["all", "the least", "open loop"],
 )
 def test_a_result_comes_back_from_its_file(there: BenchResult, tmp_path: Path) -> None:

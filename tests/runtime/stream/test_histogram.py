@@ -28,13 +28,6 @@ def test_a_percentile_is_within_a_bucket_of_the_samples_own(values: list[float],
     assert told == pytest.approx(exact, rel=1 / PARTS)
 
 
-@given(VALUES, VALUES)
-def test_merging_is_counting_all_in_one(some: list[float], others: list[float]) -> None:
-    merged, at_once = filled(some).merge([filled(others)]), filled(some + others)
-    assert merged.counts == at_once.counts and merged.n == at_once.n and merged.max_ms == at_once.max_ms
-    assert merged.mean_ms == pytest.approx(at_once.mean_ms)
-
-
 @given(st.floats(0, LEAST_MS) | st.floats(1e6, 1e12))
 def test_what_is_less_or_more_than_a_clock_tells_is_counted_all_the_same(value: float) -> None:
     assert sum(filled([value]).counts) == 1

@@ -1,0 +1,110 @@
+"""What a bench found, in lines for people: the verdict, under which conditions, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from runtime.bench.result import OPEN, TOTAL, BenchResult, ColdStart, Energy
+from runtime.bench.samples import GPU_SUM
+
+MIB = 1 << 20
+NOISY_CORES = 0.1  # of other processes: less is what any system does beside
+
+
+def title(result: BenchResult) -> str:
+    """What was measured, on what."""
+    height, width = result.settings.frame_hw
+    return (
+        f"{result.model.name} ({result.settings.precision}), frames {height}x{width}, {result.device}, "
+        f"{result.machine['processor']}"
+    )
+
+
+def lines(result: BenchResult) -> list[str]:
+    """The verdict first; a line for each thing that the machine tells."""
+    return [verdict(result), *_open_loop(result), *_gpu(result), *_conditions(result), *_costs(result)]
+
+
+def verdict(result: BenchResult) -> str:
+    total = result.stages_ms[TOTAL]
+    p99 = "" if total["p99"] is None else f", {total['p99']:.1f} ms p99"
+    steady = "stable" if result.stable else "not stable"
+    return f"{total['p50']:.1f} ms p50{p99}, {result.fps:.1f} fps; {steady}: {result.stability}"
+
+
+def _open_loop(result: BenchResult) -> Iterator[str]:
+    if result.mode == OPEN:
+        yield (
+            f"by the clock at {result.rate:g} fps: of {result.frames} frames {result.dropped} made way for newer ones, "
+            f"{result.late} had no mask as new when the next was due"
+        )
+
+
+def _gpu(result: BenchResult) -> Iterator[str]:
+    if GPU_SUM in result.stages_ms:
+        yield f"{GPU_SUM} is what trtexec calls latency: H2D + compute + D2H"
+
+
+def _conditions(result: BenchResult) -> Iterator[str]:
+    state = result.state.get("during", {})
+    told = [*_clocks(state), *_heat(state), *_power_mode(state), *_noise(state)]
+    if told:
+        yield ", ".join(told)
+    if "slowed" in state:
+        yield f"slowed down: {state['slowed']}"
+    elif state.get("throttle"):
+        yield f"held back at times: {', '.join(state['throttle'])}"
+
+
+def _clocks(state: Mapping[str, Any]) -> Iterator[str]:
+    for name, clock in state.get("clocks", {}).items():
+        least, most = clock["least_mhz"], clock["most_mhz"]
+        range_ = f"{least}" if least == most else f"{least} to {most}"
+        yield f"{name.upper()} at {range_}" + (f" of {clock['max_mhz']} MHz" if clock["max_mhz"] else " MHz")
+
+
+def _heat(state: Mapping[str, Any]) -> Iterator[str]:
+    zones = state.get("temperatures_c", {})
+    if zones:
+        hottest = max(zones, key=lambda zone: zones[zone])
+        yield f"{zones[hottest]:.0f} C at most ({hottest})"
+
+
+def _power_mode(state: Mapping[str, Any]) -> Iterator[str]:
+    if "power_mode" in state:
+        yield f"power mode {state['power_mode']}"
+
+
+def _noise(state: Mapping[str, Any]) -> Iterator[str]:
+    if state.get("others_cores", 0.0) > NOISY_CORES:
+        yield f"other processes kept {state['others_cores']:.1f} cores busy"
+
+
+def _costs(result: BenchResult) -> Iterator[str]:
+    memory = result.memory
+    told = [
+        *_mib("memory", memory.serving_bytes),
+        *_mib("memory to open", memory.process_bytes),
+        *_mib("GPU memory", memory.gpu_bytes),
+        *(energy_told(one) for one in result.energy),
+    ]
+    if told:
+        yield ", ".join(told)
+    if result.cold_start:
+        yield cold_start_told(result.cold_start)
+
+
+def _mib(what: str, count: int | None) -> Iterator[str]:
+    if count is not None:
+        yield f"{what} {count / MIB:.0f} MiB"
+
+
+def energy_told(energy: Energy) -> str:
+    idle = "" if energy.idle_watts is None else f", {energy.idle_watts:.1f} W at rest"
+    return f"{energy.joules_per_frame:.3g} J a frame ({energy.source}: {energy.watts:.1f} W{idle})"
+
+
+def cold_start_told(start: ColdStart) -> str:
+    parts = f"imports {start.import_s:.2f}, open {start.open_s:.2f}, mask {start.first_mask_s:.2f}"
+    return f"cold start to the first mask {start.total_s:.2f} s: {parts} (median of {start.starts})"
