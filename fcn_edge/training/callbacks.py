@@ -16,6 +16,7 @@ from fcn_edge.files import whole_file
 from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import progress, say
 from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from fcn_edge.training.checkpoint_io import InPlace
 from fcn_edge.training.segmentation import Segmentation
 
 BEST, LAST = "best.safetensors", "last.ckpt"
@@ -70,6 +71,9 @@ class KeepLast(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LAST
+
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        trainer.strategy.checkpoint_io = InPlace()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         if not self.path.exists():
