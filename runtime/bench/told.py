@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runtime.bench.result import OPEN, TOTAL, BenchResult, ColdStart, Energy
+from runtime.bench.result import OPEN, TOTAL, BenchResult, ColdStart, Energy, Memory
 from runtime.bench.samples import GPU_SUM
 
 MIB = 1 << 20
@@ -52,7 +52,7 @@ def _conditions(result: BenchResult) -> Iterator[str]:
     if told:
         yield ", ".join(told)
     if "slowed" in state:
-        yield f"slowed down: {state['slowed']}"
+        yield state["slowed"]
     elif state.get("throttle"):
         yield f"held back at times: {', '.join(state['throttle'])}"
 
@@ -82,22 +82,28 @@ def _noise(state: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _costs(result: BenchResult) -> Iterator[str]:
-    memory = result.memory
-    told = [
-        *_mib("memory", memory.serving_bytes),
-        *_mib("memory to open", memory.process_bytes),
-        *_mib("GPU memory", memory.gpu_bytes),
-        *(energy_told(one) for one in result.energy),
-    ]
-    if told:
-        yield ", ".join(told)
+    if memory := _memory(result.memory):
+        yield "; ".join(memory)
+    if result.energy:
+        yield ", ".join(map(energy_told, result.energy))
     if result.cold_start:
         yield cold_start_told(result.cold_start)
 
 
-def _mib(what: str, count: int | None) -> Iterator[str]:
-    if count is not None:
-        yield f"{what} {count / MIB:.0f} MiB"
+def _memory(memory: Memory) -> list[str]:
+    told = []
+    if memory.serving_bytes is not None:
+        opening = "" if memory.process_bytes is None else f", {_mib(memory.process_bytes)} to open"
+        told.append(f"memory {_mib(memory.serving_bytes)} at most{opening}")
+    elif memory.process_bytes is not None:
+        told.append(f"memory {_mib(memory.process_bytes)} at most")
+    if memory.gpu_bytes is not None:
+        told.append(f"GPU memory {_mib(memory.gpu_bytes)} at most")
+    return told
+
+
+def _mib(count: int) -> str:
+    return f"{count / MIB:.0f} MiB"
 
 
 def energy_told(energy: Energy) -> str:
