@@ -19,7 +19,7 @@ from fcn_edge.settings_file import (
     require_value,
 )
 
-SHIPPED = ("edge", "finetune", "paper")
+SHIPPED = ("edge", "accurate", "finetune", "paper")
 DEFAULT_RECIPE = "edge"
 
 

@@ -162,7 +162,7 @@ def test_a_flag_that_is_not_finite_is_refused(street_folder: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("papper", ("'papper'", "did you mean paper?", "edge, finetune, paper or a file")),
+        ("papper", ("'papper'", "did you mean paper?", "edge, accurate, finetune, paper or a file")),
         ("mine", ("'mine'", "FILE.toml")),
         ("nowhere.toml", ("nowhere.toml", "No such file")),
     ],
