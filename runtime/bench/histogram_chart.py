@@ -11,7 +11,7 @@ import numpy as np
 from fcn_edge.axis import Axis, axis
 from fcn_edge.svg import FONT_PX, WIDTH, drawing, line, rectangle, text
 
-LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 64, 24, 76, 200, 46  # pixels: a plot and its margins
+LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 64, 130, 76, 200, 46  # pixels: a plot and its margins; labels go to the right
 LABELS = 10  # above those of the marks
 MOST_BINS, FEWEST_BINS = 90, 12
 FEW = 20  # times the least: an axis that is shorter crosses few of 1, 2, 5, 10, ...
@@ -72,10 +72,9 @@ def _grid(across: RatioAxis, up: Axis) -> Iterator[str]:
 
 
 def _marks(across: RatioAxis, figures: Mapping[str, float | None]) -> Iterator[str]:
-    """Each label in a line of its own, for they may lie close together."""
+    """Each label in a line of its own, the least on top: no mark of a greater one crosses it."""
     known = [(name, value) for name in MARKED if (value := figures[name]) is not None]
     for number, (name, value) in enumerate(known, start=1):
-        base = LABELS + number * (FONT_PX + 2)
-        x, is_right = across.place(value), across.place(value) > WIDTH / 2
+        base, x = LABELS + number * (FONT_PX + 2), across.place(value)
         yield rectangle(x, base, 1.5, TOP + HEIGHT - base, number)
-        yield text(x - 5 if is_right else x + 6, base + 8, f"{name} {value:.4g} ms", "end" if is_right else "start")
+        yield text(x + 6, base + 8, f"{name} {value:.4g} ms", "start")

@@ -9,6 +9,7 @@ from runtime.bench.result import OPEN, TOTAL, BenchResult, ColdStart, Energy, Me
 from runtime.bench.samples import GPU_SUM
 
 MIB = 1 << 20
+NOTABLY = 1.05  # times
 NOISY_CORES = 0.1  # of other processes: less is what any system does beside
 
 
@@ -82,24 +83,21 @@ def _noise(state: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _costs(result: BenchResult) -> Iterator[str]:
-    if memory := _memory(result.memory):
-        yield "; ".join(memory)
+    if memory := "; ".join(_memory(result.memory)):
+        yield memory
     if result.energy:
         yield ", ".join(map(energy_told, result.energy))
     if result.cold_start:
         yield cold_start_told(result.cold_start)
 
 
-def _memory(memory: Memory) -> list[str]:
-    told = []
-    if memory.serving_bytes is not None:
-        opening = "" if memory.process_bytes is None else f", {_mib(memory.process_bytes)} to open"
-        told.append(f"memory {_mib(memory.serving_bytes)} at most{opening}")
-    elif memory.process_bytes is not None:
-        told.append(f"memory {_mib(memory.process_bytes)} at most")
+def _memory(memory: Memory) -> Iterator[str]:
+    whole, serving = memory.process_bytes, memory.serving_bytes
+    if whole or serving:
+        opening = f", {_mib(whole)} to open" if whole and serving and whole > NOTABLY * serving else ""
+        yield f"memory {_mib(serving or whole or 0)} at most{opening}"
     if memory.gpu_bytes is not None:
-        told.append(f"GPU memory {_mib(memory.gpu_bytes)} at most")
-    return told
+        yield f"GPU memory {_mib(memory.gpu_bytes)} at most"
 
 
 def _mib(count: int) -> str:
