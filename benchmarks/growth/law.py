@@ -41,8 +41,8 @@ def power_law(work: Sequence[float], cost: Sequence[float]) -> Law:
 
 
 def round_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten that enclose both, for a logarithmic axis."""
+    """1, 2 and 5 times powers of ten that enclose both, two at least, for a logarithmic axis."""
     ticks = [step * 10.0**power for power in range(int(log(low, 10)) - 2, int(log(high, 10)) + 3) for step in (1, 2, 5)]
     first = max(tick for tick in ticks if tick <= low * 1.0001)
-    last = min(tick for tick in ticks if tick >= high * 0.9999)
+    last = min(tick for tick in ticks if tick >= high * 0.9999 and tick > first)
     return [tick for tick in ticks if first <= tick <= last]

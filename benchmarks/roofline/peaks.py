@@ -24,7 +24,7 @@ from runtime.openvino_session import core_of
 
 LAYERS = 3  # so that what enters and leaves the graph costs next to nothing
 COPIED_BYTES = tuple(1 << power for power in range(18, 29, 2))  # 256 KiB to 256 MiB, read and written
-COPIES = 7
+COPIES = PASSES = 7  # the best of so many counts
 
 Run = Callable[[], Any]
 
@@ -61,13 +61,13 @@ class Dense:
 SHAPES = (Shape(128, 96, 3), Shape(256, 48, 3), Shape(512, 32, 3), Shape(1024, 32, 1))
 
 
-def best_dense(is_int8: bool, threads: int, folder: Path, passes: int) -> Dense:
+def best_dense(is_int8: bool, threads: int, folder: Path) -> Dense:
     """By the best of some passes of every shape on every engine."""
     engines: dict[str, float] = {}
     found: list[tuple[float, Shape, Run]] = []
     for shape in SHAPES:
         for engine, run in dense_runs(folder / "dense.onnx", shape, threads, is_int8=is_int8).items():
-            speed = shape.operations / min(_seconds(run, passes))
+            speed = shape.operations / min(_seconds(run, PASSES))
             engines[engine] = max(speed, engines.get(engine, 0.0))
             found.append((speed, shape, run))
     _, shape, run = max(found, key=lambda one: one[0])
