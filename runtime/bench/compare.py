@@ -16,7 +16,6 @@ from runtime.bench.contestants import Contestant
 from runtime.bench.miou import MeanIou, Scorer
 from runtime.bench.ratios import Interval, is_different, median_ms, paired_ratio, verdict
 from runtime.bench.spells import Measured, Pace, measure
-from runtime.session_protocol import Session
 
 SCHEMA_VERSION = 1
 
@@ -135,15 +134,15 @@ class _Seen:
 
 def _first_seen(contestant: Contestant, frame_hw: HW | None, scorer: Scorer) -> _Seen:
     with contestant.open() as session:
-        frame = drawn_frame(session, frame_hw)
+        frame = drawn_frame(frame_hw or session.facts.size_hw)
         contestant.require_mask(session, frame)
         known = contestant.settled(session)
         return _Seen(known, session.device, session.facts.size_hw, frame, scorer(known, session))
 
 
-def drawn_frame(session: Session, frame_hw: HW | None) -> NDArray[np.uint8]:
-    """A street (H, W, 3) BGR of that size, or the model's."""
-    return fit_frame(draw_street(0)[0], frame_hw or session.facts.size_hw)
+def drawn_frame(frame_hw: HW) -> NDArray[np.uint8]:
+    """A street (H, W, 3) BGR of that size."""
+    return fit_frame(draw_street(0)[0], frame_hw)
 
 
 def _row(one: _Seen, measured: Measured, seen: Sequence[_Seen]) -> Row:

@@ -11,26 +11,20 @@ import click
 
 from fcn_edge import __version__
 from fcn_edge.datasets import Dataset, open_dataset, require_masks
-from fcn_edge.errors import UsageError
-from fcn_edge.files import json_text, require_writable, write_json
-from fcn_edge.options import NumberRange
+from fcn_edge.files import json_text, write_json
 from fcn_edge.progress import say
 from fcn_edge.report import print_table
 from runtime.bench.compare import Comparison, compare
-from runtime.bench.compare_told import require_plot, rows_told, save_plot, sentences
-from runtime.bench.contestants import FORM, Contestant, contestants_of
+from runtime.bench.compare_told import plot_sections, rows_told, sentences
+from runtime.bench.contestants import FORM, contestant_served, contestants_of
+from runtime.bench.plot_file import save_plot
 from runtime.bench.spells import Pace
-from runtime.engines import Serving
 from runtime.machine import machine
 
 OPTIONS = (
     click.option("--compare", is_flag=True, help=f"Measure several in turns, each as {FORM}."),
     click.option("--data", metavar="KIND:FOLDER", help="With --compare: labelled pictures that mean IoU is of."),
     click.option("--split", default="val", show_default=True, help="Of --data."),
-    click.option("--plot", type=click.Path(path_type=Path), help="With --compare: FILE.html or FILE.png."),
-    click.option(
-        "--limit", type=NumberRange(1), default=Pace.limit_s, show_default=True, help="With --compare: seconds, about."
-    ),
 )
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -50,7 +44,7 @@ class CompareOptions:
     data: str | None
     split: str
     plot: Path | None
-    limit_s: float
+    most_s: float
     json_path: Path | None  # - for standard output
 
     def dataset(self) -> Dataset | None:
@@ -58,19 +52,9 @@ class CompareOptions:
 
 
 def compare_models(words: tuple[str, ...], serving: dict[str, Any], options: CompareOptions) -> None:
-    """Measure them, then print and save what was found; `serving`, as of `open_session`, holds where they say nothing.
-
-    Raises before the work what can be known before it.
-    """
-    if len(words) < 2:
-        raise UsageError(f"wanted two models or more to compare, found {len(words)}; give each as {FORM}")
-    chosen = {name: serving[name] for name in ("engine", "precision")}
-    rest = {name: value for name, value in serving.items() if name not in chosen}
-    contestants = contestants_of(words, Contestant("", Path(), **chosen, serving=Serving(**rest)))
-    if options.plot:
-        require_plot(options.plot)
-        require_writable(options.plot.absolute().parent)
-    comparison = compare(contestants, Pace(options.limit_s), options.frame_hw, options.dataset())
+    """Measure them, print and save what was found; `serving`, as of `open_session`, is for what they leave open."""
+    contestants = contestants_of(words, contestant_served(Path(), serving))
+    comparison = compare(contestants, Pace(options.most_s), options.frame_hw, options.dataset())
     _tell(comparison, options)
 
 
@@ -87,5 +71,5 @@ def _tell(comparison: Comparison, options: CompareOptions) -> None:
         if options.json_path:
             write_json(options.json_path, figures)
     if options.plot:
-        save_plot(options.plot, comparison, title)
-        say(f"the picture is in {options.plot}")
+        save_plot(options.plot, title, plot_sections(comparison))
+        say(f"drawn: {options.plot}")

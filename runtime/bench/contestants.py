@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,12 @@ class Contestant:
 def _stepping(contestant: Contestant, frame: NDArray[np.uint8]) -> Iterator[Step]:
     with contestant.open_again() as session:
         yield partial(Segmenter(session), frame)
+
+
+def contestant_served(model: Path, serving: Mapping[str, Any]) -> Contestant:
+    """`serving` by the names of `open_session`'s parameters."""
+    rest = {name: value for name, value in serving.items() if name not in ("engine", "precision")}
+    return Contestant(model.name, model, serving["engine"], serving["precision"], Serving(**rest))
 
 
 def contestants_of(words: tuple[str, ...], usual: Contestant) -> tuple[Contestant, ...]:
