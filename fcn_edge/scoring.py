@@ -106,9 +106,9 @@ def _agreement(answers: Answers, reference: Answers) -> tuple[NDArray[np.int64],
     return np.array(whole), np.array(inside)
 
 
-def boundary_band(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(H, W): the pixels at most BAND away (in either direction) from another class."""
-    kernel = np.ones((2 * BAND + 1, 2 * BAND + 1), np.uint8)
+def boundary_band(mask: NDArray[np.uint8], pixels: int = BAND) -> NDArray[np.bool_]:
+    """(H, W): the pixels at most so many away (in either direction) from another class."""
+    kernel = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, kernel) > 0)
 
 
