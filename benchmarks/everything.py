@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from benchmarks.promises import promises, table
 from benchmarks.running.material import Material
 from benchmarks.running.scripts import LATE, LEFT_OUT, SCRIPTS, Script
 from benchmarks.running.timed import CUT_OFF, ROOT, SKIPPED, Outcome, timed
@@ -58,6 +59,7 @@ def main(data: str, checkpoint: Path | None, bundle: Path | None, minutes: float
     rows += [_row(name, Outcome(SKIPPED, why=why)) for name, why in LEFT_OUT.items() if not only]
     told = {"date": date.today().isoformat(), "machine": machine(), "data": data.split(":")[0], "scripts": rows}
     write_json(RESULT, told)
+    print(f"\n{table(promises(RESULT.parent))}\n")
     bad = [row for row in rows if row["is_bad"]]
     spent = minutes - (ends_s - monotonic()) / 60
     print(f"{spent:.1f} minutes, {len(bad)} failed or cut off; git diff benchmarks/results shows what moved")
