@@ -9,17 +9,25 @@ from typing import Any
 import click
 
 from fcn_edge.datasets.street import draw_street
+from fcn_edge.errors import UsageError
 from fcn_edge.files import json_text, require_writable, write_json
 from fcn_edge.images import fit_frame
 from fcn_edge.interrupt import Interrupt
 from fcn_edge.options import SIZE, NumberRange
 from fcn_edge.progress import say
 from fcn_edge.report import print_table
+from runtime.bench.card_cli import AgainstOptions, bench_against, card_options, keep_card
 from runtime.bench.cold_start import cold_start
+from runtime.bench.compare_cli import CompareOptions, compare_models, compare_options
+from runtime.bench.contestants import contestant_served
 from runtime.bench.measure import Bench, BenchConfig, bench
+from runtime.bench.modes import COMPARE, is_given, mode_of
 from runtime.bench.plot import plot_sections
 from runtime.bench.plot_file import require_plot, save_plot
 from runtime.bench.result import BenchResult
+from runtime.bench.shots import one_frame
+from runtime.bench.shots import pictures as shots_of
+from runtime.bench.spells import Pace
 from runtime.bench.told import lines, title
 from runtime.latency import latency_rows
 from runtime.segmenter import Segmenter
@@ -31,15 +39,21 @@ FILE = click.Path(path_type=Path)
 
 @click.command(
     "bench",
-    epilog="Example: fcn-edge bench bundle --precision int8-cpu; at a camera's pace: fcn-edge bench bundle --rate 25",
+    epilog="Example: fcn-edge bench bundle --precision int8-cpu; at a camera's pace: fcn-edge bench bundle --rate 25; "
+    "to choose: fcn-edge bench --compare bundle bundle,fp32,onnxruntime other --data camvid:data/camvid",
 )
-@click.argument("model", type=FILE)
+@click.argument("models", nargs=-1, required=True, metavar="MODEL ...")
 @serving_options
 @click.option("--rate", type=NumberRange(0, min_open=True), help="Frames a second by the clock, as a camera's.")
-@click.option("--frame", "frame_hw", type=SIZE, help="Size of the camera's frames; default: the model's.")
+@click.option("--frame", "frame_hw", type=SIZE, help="Size of the drawn frame; default: the model's.")
+@click.option("--pictures", type=FILE, help="Instead, a picture or a folder of them, decoded anew for each frame.")
 @click.option("--frames", type=click.IntRange(1), help="Measure so many; default: 200 and more, until stable.")
 @click.option(
-    "--seconds", type=NumberRange(0, min_open=True), default=BenchConfig.most_s, show_default=True, help="At most."
+    "--seconds",
+    type=NumberRange(0, min_open=True),
+    default=BenchConfig.most_s,
+    show_default=f"{BenchConfig.most_s:g}, with --compare {Pace.limit_s:g}",
+    help="At most.",
 )
 @click.option("--warmup", type=NumberRange(0), default=BenchConfig.warmup_s, show_default=True, help="Seconds ...")
 @click.option(
@@ -49,17 +63,27 @@ FILE = click.Path(path_type=Path)
     show_default=True,
     help="... and frames before it.",
 )
+@compare_options
+@card_options
 @click.option("--cold-start", "with_cold_start", is_flag=True, help="Also start three processes afresh.")
 @click.option("--plot", type=FILE, help="Draw FILE.html or FILE.png.")
 @click.option("--json", "json_path", type=FILE, help="Also write the figures to this file; - for stdout.")
 def bench_command(
-    model: Path,
+    models: tuple[str, ...],
     rate: float | None,
     frame_hw: tuple[int, int] | None,
+    pictures: Path | None,
     frames: int | None,
     seconds: float,
     warmup: float,
     warmup_frames: int,
+    compare: bool,
+    data: str | None,
+    split: str,
+    card: Path | None,
+    against: Path | None,
+    allow_other_model: bool,
+    fail_if_slower: float | None,
     with_cold_start: bool,
     plot: Path | None,
     json_path: Path | None,
@@ -67,32 +91,50 @@ def bench_command(
 ) -> None:
     """Measure the latency of MODEL (a bundle, an ONNX file or an engine) on this machine.
 
-    One drawn frame is segmented again and again: each as soon as the last one's mask is there (how fast it can go), or
-    with --rate by the clock, newest first, as a camera's frames are. Then `total` counts for every frame from when it
-    was due to the first mask that is of it or of a newer one, so a pause shows with all frames that came meanwhile.
+    One drawn frame is segmented again and again, or with --pictures a camera's, JPEGs say: each as soon as the last
+    one's mask is there (how fast it can go), or with --rate by the clock, newest first, as a camera's frames are. Then
+    `total` counts for every frame from when it was due to the first mask that is of it or of a newer one, so a pause
+    shows with all frames that came meanwhile.
 
     The figures are stable when the medians of three windows in a row, of a second each, agree within 10 %.
 
     Where trtexec's words are used they mean the same: latency is H2D + compute + D2H (our infer.gpu). Its throughput
     overlaps frames, ours does not; from TensorRT 11 on it leaves out transfers and spins unless told otherwise.
     """
+    context, model = click.get_current_context(), Path(models[0])
+    mode = mode_of(context)
     if plot:
         require_plot(plot)
-    if json_path and str(json_path) != "-":
-        require_writable(json_path.absolute().parent)
+    for path in (json_path, card):
+        if path and str(path) != "-":
+            require_writable(path.absolute().parent)
+    if mode == COMPARE:
+        most_s = seconds if is_given(context, "seconds") else Pace.limit_s
+        compare_models(models, serving, CompareOptions(frame_hw, data, split, plot, most_s, json_path))
+        return
+    if against:
+        options = AgainstOptions(against, allow_other_model, fail_if_slower, json_path)
+        bench_against(model, options, trust_engine=serving["trust_engine"])
+        return
+    if pictures and frame_hw:
+        raise UsageError("wanted --pictures or --frame, found both; pictures have sizes of their own")
+    given = shots_of(pictures) if pictures else None
     config = BenchConfig(rate, warmup_frames, warmup, frames, seconds)
     interrupt = Interrupt("frame")
     with open_session(model, **serving) as session, interrupt.listening():
-        frame = fit_frame(draw_street(0)[0], frame_hw or session.facts.size_hw)
+        shots = given or one_frame(fit_frame(draw_street(0)[0], frame_hw or session.facts.size_hw))
         found = bench(
-            Segmenter(session), frame, model, config, threads=serving["threads"], is_wished=lambda: interrupt.wished
+            Segmenter(session), shots, model, config, threads=serving["threads"], is_wished=lambda: interrupt.wished
         )
+        contestant = contestant_served(model, serving).settled(session)
     if interrupt.wished:  # under no name where what was cut short could be taken for the whole
         _print(found.result)
         raise KeyboardInterrupt
     if with_cold_start:
         found = replace(found, result=replace(found.result, cold_start=cold_start(model, serving)))
     _tell(found, json_path, plot)
+    if card:
+        keep_card(card, contestant, frame_hw, found.result)
 
 
 def _tell(found: Bench, json_path: Path | None, plot: Path | None) -> None:

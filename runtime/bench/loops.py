@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter, sleep
 
-import numpy as np
-from numpy.typing import NDArray
-
+from runtime.bench.shots import Shots
 from runtime.latency import total_ms
 from runtime.segmenter import Segmenter
 
@@ -26,7 +24,7 @@ class Answer:
 
 def warm_up(
     segmenter: Segmenter,
-    frame: NDArray[np.uint8],
+    shots: Shots,
     frames: int,
     seconds: float,
     is_wished: Callable[[], bool] = lambda: False,
@@ -35,21 +33,22 @@ def warm_up(
     """Until so many frames are through and so much time is over, or the user wishes to stop."""
     started, done = clock(), 0
     while not is_wished() and (done < frames or clock() - started < seconds):
-        segmenter(frame)
+        segmenter(shots().image)
         done += 1
 
 
-def closed_loop(segmenter: Segmenter, frame: NDArray[np.uint8], clock: Clock = perf_counter) -> Iterator[Answer]:
+def closed_loop(segmenter: Segmenter, shots: Shots, clock: Clock = perf_counter) -> Iterator[Answer]:
     """How fast it can go: each frame comes when the last one's mask is there. Never ends."""
     started = clock()
     while True:
-        times = segmenter(frame).times_ms
+        shot = shots()
+        times = {**shot.times_ms, **segmenter(shot.image).times_ms}
         yield Answer(clock() - started, times, (total_ms(times),))
 
 
 def open_loop(
     segmenter: Segmenter,
-    frame: NDArray[np.uint8],
+    shots: Shots,
     rate: float,
     frames: int,
     clock: Clock = perf_counter,
@@ -68,7 +67,8 @@ def open_loop(
         sleep(max(0.0, started + first / rate - clock()))
         taken = clock()
         newest = min(max(first, int((taken - started) * rate)), frames - 1)
-        times = {"wait": 1e3 * (taken - started - newest / rate), **segmenter(frame).times_ms}
+        waited_ms, shot = 1e3 * (taken - started - newest / rate), shots()
+        times = {"wait": waited_ms, **shot.times_ms, **segmenter(shot.image).times_ms}
         done = clock() - started
         yield Answer(done, times, [1e3 * (done - number / rate) for number in range(first, newest + 1)])
         first = newest + 1

@@ -9,9 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from time import sleep
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fcn_edge import __version__
 from fcn_edge.files import sha256_of
 from fcn_edge.manifest import read_manifest
@@ -23,6 +20,7 @@ from runtime.bench.memory import peak_bytes, reset_peak
 from runtime.bench.power import mean_watts
 from runtime.bench.result import CLOSED, OPEN, BenchResult, BenchSettings, Energy, Memory, ModelDigest
 from runtime.bench.samples import Samples
+from runtime.bench.shots import Shot, Shots
 from runtime.bench.stability import stability
 from runtime.bench.watch import Watch
 from runtime.engine_facts import engine_path
@@ -34,8 +32,6 @@ from runtime.session_protocol import Session
 FEWEST_FRAMES = 200  # unless told otherwise: two of them lie beyond a p99
 SIGN_OF_LIFE_S = 10.0  # a moving bar would take time from what is measured
 REST_S = 1.0  # of looking at the power at rest, where anybody tells it
-
-Frame = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ class Seen:
 
 def bench(
     segmenter: Segmenter,
-    frame: Frame,
+    shots: Shots,
     model: Path,
     config: BenchConfig = BenchConfig(),
     *,
@@ -78,36 +74,35 @@ def bench(
     root: Path = Path("/"),
     is_wished: Callable[[], bool] = lambda: False,
 ) -> Bench:
-    """Pass one frame (H, W, 3) BGR again and again, at least once; the user's wish to stop ends it early.
+    """Pass frames again and again, at least one; the user's wish to stop ends it early.
 
     `model` and `threads` are what the segmenter's session was opened of. Linux's files are read below `root`.
     """
-    digest = _digest(model, segmenter.session)
+    digest, settings = _digest(model, segmenter.session), _settings(segmenter.session, shots(), config, threads)
     with nvml_gpu() as gpu:
         with Watch(root, gpu) as rest:
             rest.wait_for_a_look()
             sleep(REST_S if any(look.sources for look in rest.power) else 0.0)
-        warm_up(segmenter, frame, config.warmup_frames, config.warmup_s, is_wished)
+        warm_up(segmenter, shots, config.warmup_frames, config.warmup_s, is_wished)
         opening_bytes, is_reset = peak_bytes(root), reset_peak(root)
         with Watch(root, gpu) as beside:
-            samples = measured(segmenter, frame, config, is_wished)
+            samples = measured(segmenter, shots, config, is_wished)
         peak = peak_bytes(root)
         with Watch(root, gpu) as after:
             after.wait_for_a_look()
     memory = Memory(
         max(opening_bytes or 0, peak or 0) or None, peak if is_reset else None, max(beside.gpu_bytes, default=None)
     )
-    settings = _settings(segmenter.session, frame, config, threads)
     result = _result(settings, digest, segmenter.session.device, config, samples, Seen(rest, beside, after, memory))
     return Bench(result, samples)
 
 
 def measured(
-    segmenter: Segmenter, frame: Frame, config: BenchConfig, is_wished: Callable[[], bool] = lambda: False
+    segmenter: Segmenter, shots: Shots, config: BenchConfig, is_wished: Callable[[], bool] = lambda: False
 ) -> Samples:
     """The loop alone, without a warm-up."""
     samples, told_s = Samples(config.window_s), 0.0
-    for answer in _answers(segmenter, frame, config):
+    for answer in _answers(segmenter, shots, config):
         samples.add(answer)
         if is_wished() or _is_enough(samples, config):
             break
@@ -117,10 +112,10 @@ def measured(
     return samples
 
 
-def _answers(segmenter: Segmenter, frame: Frame, config: BenchConfig) -> Iterator[Answer]:
+def _answers(segmenter: Segmenter, shots: Shots, config: BenchConfig) -> Iterator[Answer]:
     if config.rate is None:
-        return closed_loop(segmenter, frame)
-    return open_loop(segmenter, frame, config.rate, config.frames or math.ceil(config.most_s * config.rate))
+        return closed_loop(segmenter, shots)
+    return open_loop(segmenter, shots, config.rate, config.frames or math.ceil(config.most_s * config.rate))
 
 
 def _is_enough(samples: Samples, config: BenchConfig) -> bool:
@@ -150,12 +145,12 @@ def opened_file(model: Path, session: Session) -> Path:
     return model / file.name
 
 
-def _settings(session: Session, frame: Frame, config: BenchConfig, threads: int | None) -> BenchSettings:
+def _settings(session: Session, shot: Shot, config: BenchConfig, threads: int | None) -> BenchSettings:
     return BenchSettings(
         engine=engine_of(session),
         precision=session.facts.precision,
         threads=threads,
-        frame_hw=(frame.shape[0], frame.shape[1]),
+        frame_hw=(shot.image.shape[0], shot.image.shape[1]),
         model_hw=session.facts.size_hw,
         warmup_s=config.warmup_s,
         warmup_frames=config.warmup_frames,

@@ -25,7 +25,7 @@ class BenchSettings:
     engine: str  # the one that computed, by its name in `runtime.engines`
     precision: str
     threads: int | None  # asked for; None: as many as the engine's library takes
-    frame_hw: HW
+    frame_hw: HW  # of the first frame
     model_hw: HW
     warmup_s: float  # the warm-up ends when both its limits are met
     warmup_frames: int

@@ -68,6 +68,12 @@ def test_frames_of_any_size_are_taken(tiny_bundle: Path, size: str) -> None:
     assert json.loads(done.stdout)["settings"]["frame_hw"] == [int(side) for side in size.split("x")]
 
 
+def test_pictures_are_decoded_and_that_is_counted(tiny_bundle: Path, street_folder: Path) -> None:
+    done = bench(tiny_bundle, "--frames", 6, "--json", "-", "--pictures", street_folder / "images" / "val")
+    rows = json.loads(done.stdout)["stages_ms"]
+    assert {stage: row["n"] for stage, row in rows.items()} == dict.fromkeys(("decode", *STAGES), 6)
+
+
 def test_by_the_clock_every_frame_that_is_due_is_counted(tiny_bundle: Path) -> None:
     done = bench(tiny_bundle, "--rate", 40, "--frames", 40, "--json", "-")
     result = json.loads(done.stdout)
@@ -112,6 +118,7 @@ def test_a_plot_is_a_picture_or_a_page_with_the_same_words(tiny_bundle: Path, tm
         (["--rate", "nan"], 2),
         (["--seconds", "0"], 2),
         (["--plot", "out.jpg"], 2),
+        (["--pictures", "photos", "--frame", "8x8"], 2),
         (["--plot", "/dev/null/out.html"], 5),
         (["--json", "/dev/null/bench.json"], 5),
     ],

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from runtime.bench.loops import Answer, closed_loop, open_loop, warm_up
-from tests.runtime.bench.slow_models import FRAME, Clock, segmenter_of
+from tests.runtime.bench.slow_models import SHOTS, Clock, segmenter_of
 
 
 def answers_at(rate: float, frames: int, seconds: Callable[[int], float]) -> list[Answer]:
     clock = Clock()
-    return list(open_loop(segmenter_of(seconds, clock.sleep), FRAME, rate, frames, clock, clock.sleep))
+    return list(open_loop(segmenter_of(seconds, clock.sleep), SHOTS, rate, frames, clock, clock.sleep))
 
 
 def latencies_of(answers: list[Answer]) -> list[float]:
@@ -40,7 +40,7 @@ def test_a_pause_of_a_second_shows_with_every_frame_that_was_due_in_it() -> None
 def test_the_same_pause_is_one_sample_of_the_closed_loop() -> None:
     clock = Clock()
     segmenter = segmenter_of(lambda number: 1.0 if number == 60 else 0.01, clock.sleep)
-    answers = list(islice(closed_loop(segmenter, FRAME, clock), 200))
+    answers = list(islice(closed_loop(segmenter, SHOTS, clock), 200))
     assert [len(answer.latencies_ms) for answer in answers] == [1] * 200
     assert answers[-1].at_s == pytest.approx(199 * 0.01 + 1.0)
 
@@ -71,7 +71,7 @@ def test_a_pause_over_the_last_frames_is_told_too() -> None:
 def test_sleep_that_lasts_too_long_is_waiting() -> None:
     clock = Clock()
     segmenter = segmenter_of(lambda number: 0.01, clock.sleep)
-    answers = list(open_loop(segmenter, FRAME, 10, 5, clock, lambda seconds: clock.sleep(seconds + 0.003)))
+    answers = list(open_loop(segmenter, SHOTS, 10, 5, clock, lambda seconds: clock.sleep(seconds + 0.003)))
     assert [answer.times_ms["wait"] for answer in answers] == pytest.approx([3.0] * 5)
     assert latencies_of(answers) == pytest.approx([13.0] * 5)
 
@@ -80,12 +80,12 @@ def test_sleep_that_lasts_too_long_is_waiting() -> None:
 def test_warm_up_ends_when_its_frames_and_its_time_are_over(frames: int, seconds: float, passes: int) -> None:
     clock, done = Clock(), []
     segmenter = segmenter_of(lambda number: done.append(number) or 1.0, clock.sleep)
-    warm_up(segmenter, FRAME, frames, seconds, clock=clock)
+    warm_up(segmenter, SHOTS, frames, seconds, clock=clock)
     assert len(done) == passes
 
 
 def test_warm_up_ends_with_the_users_wish() -> None:
     done: list[int] = []
     segmenter = segmenter_of(lambda number: done.append(number) or 0.0)
-    warm_up(segmenter, FRAME, 100, 100.0, is_wished=lambda: len(done) == 4)
+    warm_up(segmenter, SHOTS, 100, 100.0, is_wished=lambda: len(done) == 4)
     assert len(done) == 4

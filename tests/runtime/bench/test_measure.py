@@ -16,7 +16,7 @@ from runtime.bench import measure
 from runtime.bench.measure import Bench, BenchConfig, bench, measured, opened_file
 from runtime.bench.result import CLOSED, OPEN, BenchResult
 from runtime.session import open_session
-from tests.runtime.bench.slow_models import FRAME, SIZE_HW, segmenter_of
+from tests.runtime.bench.slow_models import SHOTS, SIZE_HW, segmenter_of
 from tests.runtime.jetson_samples import ORIN, write_files
 
 AT_ONCE = BenchConfig(warmup_frames=0, warmup_s=0)
@@ -37,7 +37,7 @@ def passing(tmp_path: Path) -> Passing:
         model.write_bytes(b"graph")
         segmenter = segmenter_of(seconds)
         segmenter.session.parts_ms = parts_ms or {}
-        return bench(segmenter, FRAME, model, config, **others)
+        return bench(segmenter, SHOTS, model, config, **others)
 
     return passed
 
@@ -172,6 +172,6 @@ def test_samples_are_those_of_a_real_model(tiny_bundle: Path) -> None:
     from runtime.segmenter import Segmenter
 
     with open_session(tiny_bundle, "onnxruntime", "fp32") as session:
-        samples = measured(Segmenter(session), FRAME, replace(AT_ONCE, frames=5))
+        samples = measured(Segmenter(session), SHOTS, replace(AT_ONCE, frames=5))
     assert all(len(values) == 5 for values in samples.stages_ms.values())
     assert all(value > 0 for value in samples.stages_ms["infer"])
