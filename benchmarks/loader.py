@@ -28,7 +28,7 @@ from torch.nn import functional
 from fcn_edge.datasets import Dataset, open_dataset, require_masks
 from fcn_edge.files import write_json
 from fcn_edge.labels import VOID
-from fcn_edge.training.batches import TrainingCrops, training_batches
+from fcn_edge.training.batches import Share, TrainingCrops, training_batches
 from fcn_edge.training.checkpoint import Checkpoint
 from fcn_edge.training.network import FCN, channels_last
 from fcn_edge.training.segmentation import TrainingConfig, quick_precision
@@ -69,13 +69,14 @@ class Batches:
 
     def __init__(self, dataset: Dataset, workers: int) -> None:
         self.workers = workers
-        self.loader = training_batches(dataset, CONFIG.crop_hw, CONFIG.batch_size, CONFIG.seed, workers)
+        self.loader = training_batches(dataset, CONFIG.crop_hw, Share(CONFIG.batch_size), CONFIG.seed, workers)
         self.batches = self._endless()
 
     def _endless(self) -> Iterator[Batch]:
         for epoch in range(1000):
             self.loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
-            yield from self.loader
+            for [batch] in self.loader:
+                yield batch
 
     def use_up(self) -> None:
         """Without what lies ready, the next batches take as long as they take to make."""

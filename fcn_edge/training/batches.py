@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import cv2
@@ -17,10 +19,11 @@ from torch.utils.data import DataLoader, Sampler, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
 from fcn_edge.datasets import Dataset, labelled_picture
-from fcn_edge.errors import SourceError
+from fcn_edge.errors import SourceError, UsageError
 from fcn_edge.progress import tracked
 from fcn_edge.training.augment import Augmentation, Crop, LabelledPicture, plain_crop
 from fcn_edge.training.pasting import NO_PASTING, Pasting
+from fcn_edge.training.ranks import ALONE, Ranks
 
 
 def class_pixels(dataset: Dataset) -> NDArray[np.int64]:
@@ -46,21 +49,52 @@ def class_weights(pixels: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.asarray(np.clip(weights, 0.25, 4.0), np.float32)
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process takes of each batch: its part of each of the batch's micro-batches.
+
+    Raises UsageError when the parts would not be of one size.
+    """
+
+    batch_size: int  # of all processes
+    accumulate: int = 1  # micro-batches, one after another
+    ranks: Ranks = ALONE
+
+    def __post_init__(self) -> None:
+        parts = self.accumulate * self.ranks.world
+        if self.batch_size % parts:
+            raise UsageError(
+                f"wanted a batch that {self.ranks.world} processes share evenly in --accumulate {self.accumulate}, "
+                f"found {self.batch_size} pictures; make --batch-size a multiple of {parts}"
+            )
+
+    @property
+    def micro_batch(self) -> int:
+        """Pictures that this process has at a time."""
+        return self.batch_size // (self.accumulate * self.ranks.world)
+
+    def of(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Of an epoch's pictures (n,) this process's, batch after batch; what fills no batch is left out."""
+        batches = len(order) // self.batch_size
+        parts = (batches, self.accumulate, self.ranks.world, self.micro_batch)
+        return order[: batches * self.batch_size].reshape(parts)[:, :, self.ranks.rank].ravel()
+
+
 class EpochSampler(Sampler[tuple[int, int]]):
     """Yields (epoch, index), shuffled anew each epoch: a resumed run sees what an unbroken one would have seen."""
 
-    def __init__(self, count: int, seed: int, first_epoch: int = 0) -> None:
-        self.count, self.seed, self.epoch = count, seed, first_epoch
+    def __init__(self, count: int, seed: int, share: Share, first_epoch: int = 0) -> None:
+        self.count, self.seed, self.share, self.epoch = count, seed, share, first_epoch
 
     def set_epoch(self, epoch: int) -> None:  # Lightning calls this; in a resumed run after its workers read ahead
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.share.of(np.arange(self.count)))
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
-        return iter([(self.epoch, int(index)) for index in order])
+        return iter([(self.epoch, int(index)) for index in self.share.of(order)])
 
 
 @dataclass(frozen=True)
@@ -107,7 +141,7 @@ class WholePictures(TorchDataset[tuple[Tensor, Tensor]]):
 def training_batches(
     dataset: Dataset,
     crop_hw: tuple[int, int] | None,
-    batch_size: int,
+    share: Share,
     seed: int,
     workers: int,
     *,
@@ -115,37 +149,47 @@ def training_batches(
     pasting: Pasting = NO_PASTING,
     first_epoch: int = 0,
 ) -> DataLoader[Any]:
-    count = len(dataset)
+    """One process's share of each batch: a list of micro-batches, each of frames and masks."""
     return DataLoader(
         TrainingCrops(dataset, crop_hw, seed, Augmentation() if augment else plain_crop, pasting),
-        collate_fn=_of_one_size,
-        batch_size=min(batch_size, count),
-        sampler=EpochSampler(count, seed, first_epoch),
+        collate_fn=partial(_micro_batches, size=share.micro_batch),
+        batch_size=share.accumulate * share.micro_batch,
+        sampler=EpochSampler(len(dataset), seed, share, first_epoch),
         num_workers=workers,
         worker_init_fn=_as_helper,
         persistent_workers=workers > 0,
-        drop_last=True,  # a last batch of one picture would upset batch norm
     )
 
 
+def _micro_batches(pairs: list[tuple[Tensor, Tensor]], size: int) -> list[Any]:
+    return [_of_one_size(pairs[first : first + size]) for first in range(0, len(pairs), size)]
+
+
 def _of_one_size(pairs: list[tuple[Tensor, Tensor]]) -> Any:
-    """A batch; raises SourceError when whole pictures differ in size."""
+    """A micro-batch; raises SourceError when whole pictures differ in size."""
     sizes = sorted({tuple(mask.shape) for _, mask in pairs})
     if len(sizes) > 1:
         found = " and ".join(f"{height}x{width}" for height, width in sizes[:2])
         raise SourceError(
-            f"wanted whole pictures of one size in a batch, found {found}; add --batch-size 1 or --crop HxW"
+            f"wanted whole pictures of one size in a batch, found {found}; "
+            "add --batch-size 1, as much --accumulate as --batch-size, or --crop HxW"
         )
     return default_collate(pairs)
 
 
-def validation_batches(dataset: Dataset, workers: int) -> DataLoader[Any]:
+def validation_batches(dataset: Dataset, workers: int, ranks: Ranks = ALONE) -> DataLoader[Any]:
+    """Picture by picture, those of one process: all of them together have each picture once."""
     return DataLoader(
-        WholePictures(dataset), num_workers=workers, worker_init_fn=_as_helper, persistent_workers=workers > 0
+        WholePictures(dataset),
+        sampler=range(ranks.rank, len(dataset), ranks.world),
+        num_workers=workers,
+        worker_init_fn=_as_helper,
+        persistent_workers=workers > 0,
     )
 
 
 def _as_helper(_: int) -> None:
     """In a process that reads pictures: the cores belong to the network, and Ctrl-C to the main process."""
     cv2.setNumThreads(0)
+    os.setpgid(0, 0)  # torchrun ends its processes by SIGTERM to their groups
     signal.signal(signal.SIGINT, signal.SIG_IGN)

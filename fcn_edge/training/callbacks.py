@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import signal
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
@@ -14,9 +16,11 @@ from torch import Tensor
 
 from fcn_edge.files import whole_file
 from fcn_edge.interrupt import Interrupt
+from fcn_edge.metrics import scores_of
 from fcn_edge.progress import progress, say
 from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fcn_edge.training.checkpoint_io import InPlace
+from fcn_edge.training.ranks import greatest, summed
 from fcn_edge.training.segmentation import Segmentation
 
 BEST, LAST = "best.safetensors", "last.ckpt"
@@ -53,7 +57,8 @@ class KeepBest(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Segmentation)
-        scores = module.confusion.scores()
+        counts = summed(torch.from_numpy(module.confusion.counts)).numpy()  # of the pictures of all processes
+        scores = scores_of(counts, module.names)
         module.log("mean_iou", scores.mean_iou)
         module.log("pixel_accuracy", scores.pixel_accuracy)
         if scores.mean_iou > module.best_iou or not (self.folder / BEST).exists():  # it may have been taken away
@@ -63,7 +68,8 @@ class KeepBest(Callback):
             checkpoint = replace(
                 self.checkpoint, network=module.network, scores=scores.to_json(), provenance=provenance
             )
-            save_checkpoint(self.folder / BEST, checkpoint)
+            if trainer.is_global_zero:
+                save_checkpoint(self.folder / BEST, checkpoint)
 
 
 class KeepLast(Callback):
@@ -76,7 +82,7 @@ class KeepLast(Callback):
         trainer.strategy.checkpoint_io = InPlace()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        if not self.path.exists():
+        if trainer.ckpt_path is None:  # it goes on from nothing
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -85,8 +91,9 @@ class KeepLast(Callback):
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        with whole_file(self.path) as partial:
-            trainer.save_checkpoint(partial)
+        """All processes take part; the first one writes."""
+        with whole_file(self.path) if trainer.is_global_zero else nullcontext(self.path) as path:
+            trainer.save_checkpoint(path)
 
 
 class TimeLimit(Callback):
@@ -94,12 +101,12 @@ class TimeLimit(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Segmentation)
-        self.elapsed_before = module.elapsed_s
+        self.elapsed_before = greatest(module.elapsed_s)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Segmentation)
-        limit = module.config.max_minutes
-        if limit and module.elapsed_s + (module.elapsed_s - self.elapsed_before) / 2 > limit * 60:
+        limit, elapsed_s = module.config.max_minutes, greatest(module.elapsed_s)
+        if limit and elapsed_s + (elapsed_s - self.elapsed_before) / 2 > limit * 60:
             trainer.should_stop = True
             say(f"the time is up after {trainer.current_epoch + 1} of {trainer.max_epochs} epochs")
 
@@ -151,17 +158,34 @@ def _time_left(module: Segmentation) -> str:
 
 
 class StopBetweenSteps(Callback):
-    """Raises `Stopped` after the step in which the user wished it."""
+    """Raises `Stopped` after the step in which the user wished it, in all processes alike.
 
-    def __init__(self, interrupt: Interrupt) -> None:
-        self.interrupt = interrupt
+    They have validation pictures one by one, and the last ones of them not all: of `pictures` each has a share.
+    """
+
+    def __init__(self, interrupt: Interrupt, pictures: int) -> None:
+        self.interrupt, self.pictures = interrupt, pictures
+
+    def on_train_start(self, *args: Any) -> None:
+        _take_back_sigterm()
+
+    def on_validation_start(self, *args: Any) -> None:
+        _take_back_sigterm()
 
     def _stop_if_wished(self) -> None:
-        if self.interrupt.wished:
+        if greatest(self.interrupt.wished):
             raise Stopped
 
     def on_train_batch_end(self, *args: Any) -> None:
         self._stop_if_wished()
 
-    def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        self._stop_if_wished()
+    def on_validation_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *more: Any
+    ) -> None:
+        if batch_idx < self.pictures // trainer.world_size:
+            self._stop_if_wished()
+
+
+def _take_back_sigterm() -> None:
+    """As SIGINT is handled. Lightning has put a handler before it, which waits for what other processes never send."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))

@@ -24,9 +24,11 @@ from fcn_edge.training.config import TrainingConfig
 from fcn_edge.training.network import FCN, NetworkConfig
 from fcn_edge.training.options import GROUPS, NETWORK, TRAINING, GroupedCommand
 from fcn_edge.training.provenance import software
+from fcn_edge.training.ranks import Ranks, require_alike
 from fcn_edge.training.recipe import DEFAULT_RECIPE
 from fcn_edge.training.run_lock import run_lock
 from fcn_edge.training.start import started_from
+from fcn_edge.training.together import together
 from fcn_edge.training.trainer import train, untrained
 from fcn_edge.training.weights import read_weights
 
@@ -40,6 +42,7 @@ CONFIG_FILE = "config.json"
     epilog=f"KIND:FOLDER is one of {KINDS}.\n\nExample: fcn-edge train camvid:data/camvid -o runs/camvid --epochs 60",
 )
 @click.pass_context
+@together()
 def train_command(
     ctx: click.Context,
     /,
@@ -57,11 +60,14 @@ def train_command(
     validation = require_masks(open_dataset(data, validation_split), data)
     _require_same_labels(training, validation)
     settings["recipe"] = recipe
+    ranks = Ranks.here()
+    resume = resume or (ranks.restarts > 0 and (folder / LAST).exists())
     if resume:  # what can be refused is, before every picture is read for the digests
         _require_run(folder)
     else:
         fresh = _started(ctx, init, settings, training.labels)
-    ctx.with_resource(run_lock(folder))
+    if not ranks.rank:
+        ctx.with_resource(run_lock(folder))
     if not resume:
         _require_no_run(folder)
     identity = {
@@ -72,11 +78,14 @@ def train_command(
         settings = _resumed(ctx, folder, settings, identity)
         fresh = _restarted(init, settings, training.labels)
     config = TrainingConfig(**{key: settings[key] for key in TRAINING})
-    require_writable(folder)
+    require_alike(ranks, **identity, **asdict(config), **asdict(fresh.network.config), resume=resume)
+    if not ranks.rank:
+        require_writable(folder)
     start = {"init": fresh.provenance.get("init"), "preprocessing": asdict(fresh.preprocessing)}
     network = asdict(fresh.network.config)
-    means = {"recipe": settings["recipe"], **software()}
-    write_json(folder / CONFIG_FILE, {"data": data, **identity, **means, **start, **network, **asdict(config)})
+    means = {"recipe": settings["recipe"], "processes": ranks.world, **software()}
+    if not ranks.rank:
+        write_json(folder / CONFIG_FILE, {"data": data, **identity, **means, **start, **network, **asdict(config)})
     origin = {"data": data, "split": split, "validation_split": validation_split, **identity, **means}
     fresh = replace(fresh, provenance={**origin, **fresh.provenance})
     checkpoint = train(fresh, config, (training, validation), folder)

@@ -13,7 +13,8 @@ class TrainingConfig:
     """How to train; stored in every checkpoint. The recipe `edge` has the same values."""
 
     epochs: int = 50
-    batch_size: int = 4
+    batch_size: int = 4  # pictures of a step, over all processes
+    accumulate: int = 1  # micro-batches, one after another, that make the batch: less memory, the same step
     crop_hw: tuple[int, int] | None = (352, 480)  # multiples of 32 waste nothing on padding; None: whole pictures
     augment: bool = True
     paste: float = 0.5  # share of the crops into which things of rare classes are pasted from another
@@ -32,7 +33,8 @@ class TrainingConfig:
     seed: int = 0
     deterministic: bool = False  # only operators that give the same to the bit each time
     workers: int = 1
-    precision: str = "auto"  # 32, bf16, or what the machine is quick at
+    precision: str = "auto"  # 32, bf16, fp16, or what the machine is quick at
+    compile: bool = False  # by torch.compile
     validate_every: int = 2  # epochs; the last one is validated always
     max_minutes: float | None = None  # anneals the schedule to end in this time, whole epochs
 

@@ -12,6 +12,7 @@ from fcn_edge.options import Size
 from fcn_edge.training.config import TrainingConfig
 from fcn_edge.training.network import FINAL_STRIDE, NetworkConfig
 from fcn_edge.training.recipe import DEFAULT_RECIPE, SHIPPED, read_recipe
+from fcn_edge.training.together import one_voice
 
 D = TrainingConfig()  # the defaults
 
@@ -97,7 +98,20 @@ THE_NETWORK = [
 ]
 
 PICTURES = [
-    click.Option(["--batch-size"], type=click.IntRange(1), default=D.batch_size, show_default=True),
+    click.Option(
+        ["--batch-size"],
+        type=click.IntRange(1),
+        default=D.batch_size,
+        show_default=True,
+        help="Pictures of a step, over all processes.",
+    ),
+    click.Option(
+        ["--accumulate"],
+        type=click.IntRange(1),
+        default=D.accumulate,
+        show_default=True,
+        help="Takes a batch in so many parts, one after another, in less memory; batch norm sees a part at a time.",
+    ),
     click.Option(
         ["--crop", "crop_hw"],
         type=CropSize(),
@@ -120,7 +134,7 @@ PICTURES = [
         type=click.IntRange(0),
         default=D.workers,
         show_default=True,
-        help="Processes that read pictures.",
+        help="Processes that read pictures, for each that trains.",
     ),
 ]
 
@@ -191,7 +205,15 @@ LEARNING = [
     click.Option(
         ["--validate-every"], type=click.IntRange(1), default=D.validate_every, show_default=True, help="Epochs."
     ),
-    click.Option(["--precision"], type=click.Choice(["auto", "32", "bf16"]), default=D.precision, show_default=True),
+    click.Option(
+        ["--precision"], type=click.Choice(["auto", "32", "bf16", "fp16"]), default=D.precision, show_default=True
+    ),
+    click.Option(
+        ["--compile/--no-compile"],
+        default=D.compile,
+        show_default=True,
+        help="By torch.compile; takes minutes at the start. Measure: no gain on CPUs.",
+    ),
     click.Option(["--seed"], type=click.IntRange(0, 2**32 - 1), default=D.seed, show_default=True),
     click.Option(
         ["--deterministic/--no-deterministic"],
@@ -206,6 +228,10 @@ GROUPS = {"The run": RUN, "The network": THE_NETWORK, "What it sees": PICTURES, 
 
 class GroupedCommand(click.Command):
     """A command whose help shows its options by `GROUPS`."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        with one_voice():
+            return super().make_context(*arguments, **more)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         help_option = self.get_help_option(ctx)

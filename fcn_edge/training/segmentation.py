@@ -1,33 +1,44 @@
-"""One step of training and one of validation, for Lightning: loss, learning rate, confusion matrix."""
+"""One step of training and one of validation, for Lightning: loss, gradient, learning rate, confusion matrix."""
 
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import DDPStrategy
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fcn_edge.errors import ModelError
+from fcn_edge.errors import ModelError, UsageError
 from fcn_edge.metrics import ConfusionMatrix
 from fcn_edge.training.checkpoint import Checkpoint
 from fcn_edge.training.config import TrainingConfig
-from fcn_edge.training.loss import segmentation_loss
+from fcn_edge.training.loss import SAMPLED, cross_entropy, labelled_weight, lovasz_softmax, sampled_pixels
 from fcn_edge.training.network import channels_last
 from fcn_edge.training.optimiser import optimiser_of, set_learning_rate
+from fcn_edge.training.ranks import Ranks, greatest, summed
 from fcn_edge.training.schedule import learning_rate, training_progress
+
+Crops = tuple[Tensor, Tensor]  # frames (N, H, W, 3) BGR uint8 and masks (N, H, W) int64: one micro-batch
 
 
 class Segmentation(LightningModule):
-    """The network under training."""
+    """The network under training.
+
+    Lightning's batch is this process's share of a step: micro-batches, whose gradients are added up before the step.
+    """
 
     def __init__(
         self, checkpoint: Checkpoint, config: TrainingConfig, weights: NDArray[np.float32], total_steps: int
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False  # for Lightning's own way knows one micro-batch at a time, not the whole
+        self.ranks = Ranks.here()
         self.network = channels_last(checkpoint.network)
         self.preprocessing = checkpoint.preprocessing
         self.config = config
@@ -42,6 +53,8 @@ class Segmentation(LightningModule):
         self.confusion = ConfusionMatrix(self.names)
         for drop in (self.network.drop6, self.network.drop7):
             drop.p = config.dropout
+        if config.compile:
+            self.network.compile()
         self.train()
 
     def train(self, mode: bool = True) -> Segmentation:
@@ -66,38 +79,74 @@ class Segmentation(LightningModule):
 
     def progress_now(self) -> float:
         limit = self.config.max_minutes
-        return training_progress(self.global_step, self.total_steps, self.elapsed_s, limit * 60 if limit else None)
+        elapsed_s = greatest(self.elapsed_s) if limit else 0.0  # one clock, or the processes' rates would differ
+        return training_progress(self.global_step, self.total_steps, elapsed_s, limit * 60 if limit else None)
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        # Dropout depends on the step alone, so that a resumed run draws what an unbroken one would.
-        torch.manual_seed(int(np.random.default_rng((self.config.seed, self.global_step)).integers(2**63)))
+    def on_train_batch_start(self, batch: list[Crops], batch_idx: int) -> None:
+        # What is drawn depends on the step alone, so that a resumed run draws what an unbroken one would.
+        draws = np.random.default_rng((self.config.seed, self.global_step))
+        torch.manual_seed(int(draws.integers(2**63)) + self.ranks.rank)  # of dropout
+        self.corners = draws.integers(SAMPLED, size=(self.config.accumulate, 2))
         factor = learning_rate(self.config.schedule, self.progress_now())
         set_learning_rate(self.trainer.optimizers[0], self.config, factor)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        frames, masks = batch
-        scores = self.network(self.preprocessing.normalise(frames))
-        config = self.config
-        loss = segmentation_loss(scores, masks, self.class_weights, config.loss_reduction, config.iou_loss)
-        self._require_finite(loss)
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(frames))
+    def training_step(self, batch: list[Crops], batch_idx: int) -> Tensor:
+        """Gives the loss of the whole batch, over all processes."""
+        optimiser = self.optimizers()
+        assert isinstance(optimiser, LightningOptimizer)
+        optimiser.zero_grad()
+        loss = self._require_finite(self._losses(batch, learn=True))
+        optimiser.step()
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=self.config.batch_size)
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """What an epoch's last step made of the weights shows in no loss; they are not kept before it is seen."""
+    def on_train_batch_end(self, outputs: Any, batch: list[Crops], batch_idx: int) -> None:
+        """What an epoch's last step did shows in the next loss alone: it is looked at before the weights are kept."""
         if self.trainer.is_last_batch:
-            self.eval()  # changes no statistics
+            self.eval()  # changes no statistics and draws no dropout
             with torch.no_grad(), self.trainer.precision_plugin.forward_context():
-                scores = self.network(self.preprocessing.normalise(batch[0]))
-            self._require_finite(scores.abs().amax())
+                self._require_finite(self._losses(batch, learn=False))
             self.train()
 
-    def _require_finite(self, value: Tensor) -> None:
-        if not torch.isfinite(value):
+    def _losses(self, batch: list[Crops], *, learn: bool) -> Tensor:
+        """This process's share of the loss, after which each parameter holds its gradient, of all processes."""
+        whole = self._whole([masks for _, masks in batch])
+        total = torch.zeros((), device=self.device)
+        for number, (frames, masks) in enumerate(batch, start=1):
+            loss = self.share_of_loss(frames, masks, whole, self.corners[number - 1])
+            if learn:
+                with nullcontext() if number == len(batch) else self._apart():
+                    self.manual_backward(loss * self.ranks.world)  # a share, and DDP takes the mean of all
+            total += loss.detach()
+        return total
+
+    def _whole(self, masks: list[Tensor]) -> Tensor | float:
+        return labelled_weight(masks, self.class_weights) if self.config.loss_reduction == "mean" else 1.0
+
+    def share_of_loss(self, frames: Tensor, masks: Tensor, whole: Tensor | float, corner: Any) -> Tensor:
+        """What a micro-batch adds to the loss of the whole batch."""
+        scores = self.network(self.preprocessing.normalise(frames))
+        # Contiguous first: softmax over the strided class axis of a channels-last map is several times slower.
+        scores = scores.contiguous().float()
+        loss = cross_entropy(scores, masks, self.class_weights, whole)
+        if not self.config.iou_loss:
+            return loss
+        share = self.config.iou_loss / self.config.accumulate
+        return loss + share * lovasz_softmax(*sampled_pixels(scores, masks, corner))
+
+    def _apart(self) -> AbstractContextManager[None]:
+        """Where gradients stay with their process: those of all are added up in the last micro-batch."""
+        strategy = self.trainer.strategy
+        return strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
+
+    def _require_finite(self, share: Tensor) -> Tensor:
+        loss = summed(share)
+        if not torch.isfinite(loss):
             raise ModelError(
-                f"wanted a finite loss, found {value.item()} in epoch {self.current_epoch + 1}; "
+                f"wanted a finite loss, found {loss.item()} in epoch {self.current_epoch + 1}; "
                 f"lower --learning-rate and go on with --resume, from the end of epoch {self.epochs_done}"
             )
+        return loss
 
     def on_validation_epoch_start(self) -> None:
         self.confusion = ConfusionMatrix(self.names)
@@ -115,17 +164,26 @@ class Segmentation(LightningModule):
         checkpoint["epochs_done"] = self.epochs_done
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Runs of before there were micro-batches counted their steps at another place.
+        steps = checkpoint["loops"]["fit_loop"]["epoch_loop.manual_optimization.optim_step_progress"]["total"]
+        steps["ready"] = steps["completed"] = checkpoint["global_step"]
         self.earlier_s, self.best_iou = checkpoint["elapsed_s"], checkpoint["best_iou"]
         self.epochs_done = checkpoint["epochs_done"]
 
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+NAMED: dict[str, Precision] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def quick_precision(precision: str) -> Precision:
-    """Lightning's name for 32, bf16 or auto: half precision only where the hardware multiplies it natively."""
+    """Lightning's name for 32, bf16, fp16 or auto: half precision only where the hardware multiplies it natively.
+
+    Raises UsageError for fp16 without a GPU: its loss is scaled against underflow, which takes one.
+    """
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise UsageError("wanted a GPU for --precision fp16, found none; use bf16 or 32")
     if precision != "auto":
-        return "bf16-mixed" if precision == "bf16" else "32-true"
+        return NAMED[precision]
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # torch >= 2.11

@@ -16,7 +16,8 @@ import lightning
 import numpy as np
 import torch
 from lightning import Trainer
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 
 from fcn_edge.datasets import Dataset
 from fcn_edge.errors import ModelError, SourceError, UsageError, first_line
@@ -24,7 +25,7 @@ from fcn_edge.evaluation import Evaluation, evaluate
 from fcn_edge.files import require_writable, writing
 from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import say
-from fcn_edge.training.batches import class_pixels, class_weights, training_batches, validation_batches
+from fcn_edge.training.batches import Share, class_pixels, class_weights, training_batches, validation_batches
 from fcn_edge.training.callbacks import (
     BEST,
     LAST,
@@ -44,8 +45,10 @@ from fcn_edge.training.gallery import Gallery
 from fcn_edge.training.log_thread import quiet_log_thread
 from fcn_edge.training.network import DEEPEST_STRIDE, FCN, NetworkConfig
 from fcn_edge.training.pasting import Pasting, rare_classes
+from fcn_edge.training.ranks import Ranks, greatest
 from fcn_edge.training.run_report import save_run_report
 from fcn_edge.training.segmentation import Segmentation, parameter_count, quick_precision
+from fcn_edge.training.synced_norm import SyncedOnCpu
 
 
 def untrained(network: NetworkConfig, seed: int) -> FCN:
@@ -57,45 +60,64 @@ def untrained(network: NetworkConfig, seed: int) -> FCN:
 def train(fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Dataset], folder: Path) -> Checkpoint | None:
     """Train on the first dataset, validate on the second; `folder` gets best.safetensors, last.ckpt, logs/, a report.
 
-    The best checkpoint, scored in float32; None when the user stopped the training.
+    The best checkpoint, scored in float32; None when the user stopped the training, and in all processes but the first.
 
     `fresh` is what it starts with: its network is trained in place, its provenance (the data's names and digests) is
     kept. Goes on from `folder/last.ckpt` where there is one.
     Raises SourceError for unusable data, OutputError for an unwritable folder, ModelError when the loss is not finite.
     """
     training, validation = data
-    require_writable(folder)
-    _require_batch_statistics(fresh.network.config, config, training)
+    ranks = Ranks.here()
+    share = _share(config, data, ranks)
+    if not ranks.rank:
+        require_writable(folder)
+    _require_batch_statistics(fresh.network.config, config, training, share)
     pixels = class_pixels(training)
     class_pixels(validation)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     fresh = replace(fresh, provenance={**fresh.provenance, "config": asdict(config)})
-    module = _module(fresh, config, pixels, len(training))
+    module = _module(fresh, config, pixels, len(training) // share.batch_size)
     variant, weights = fresh.network.config.variant, parameter_count(fresh.network)
-    say(f"training {variant}, {weights:,} weights, on {len(training)} pictures")
+    say(f"training {variant}, {weights:,} weights, on {len(training)} pictures{_by(ranks)}")
     pasting = Pasting(rare_classes(pixels), config.paste)
-    if not _fit(module, fresh, config, data, pasting, folder):
+    if not _fit(module, fresh, config, data, share, pasting, folder) or ranks.rank:
         return None
     best, evaluation = _scored_in_float32(folder / BEST, validation)
     save_run_report(folder, best, evaluation, validation)
     return best
 
 
-def _require_batch_statistics(network: NetworkConfig, config: TrainingConfig, training: Dataset) -> None:
+def _by(ranks: Ranks) -> str:
+    """Who trains, where it is worth a word."""
+    if ranks.world > 1:
+        return f", in {ranks.world} processes"
+    gpus = torch.cuda.device_count()
+    return f", on one of {gpus} GPUs; torchrun --nproc-per-node {gpus} -m fcn_edge train uses all" if gpus > 1 else ""
+
+
+def _share(config: TrainingConfig, data: tuple[Dataset, Dataset], ranks: Ranks) -> Share:
+    training, validation = data
+    if len(validation) < ranks.world:
+        raise UsageError(
+            f"wanted a validation picture for each of {ranks.world} processes, found {len(validation)}; start fewer"
+        )
+    return Share(min(config.batch_size, len(training)), config.accumulate, ranks)
+
+
+def _require_batch_statistics(network: NetworkConfig, config: TrainingConfig, training: Dataset, share: Share) -> None:
     """Batch norm needs two values a channel even in the deepest map, one value per 32x32 pixels."""
     if network.norm != "batch" or config.freeze_norm:
         return
     size_hw = config.crop_hw or training.mask(0).shape
-    deepest = min(config.batch_size, len(training)) * math.prod(-(-side // DEEPEST_STRIDE) for side in size_hw)
+    deepest = share.batch_size // share.accumulate * math.prod(-(-side // DEEPEST_STRIDE) for side in size_hw)
     if deepest < 2:
         raise UsageError(
             "wanted a batch that batch norm can average, found one crop of 32x32; raise --crop or --batch-size"
         )
 
 
-def _module(fresh: Checkpoint, config: TrainingConfig, pixels: Any, pictures: int) -> Segmentation:
+def _module(fresh: Checkpoint, config: TrainingConfig, pixels: Any, steps_per_epoch: int) -> Segmentation:
     weights = class_weights(pixels) if config.class_weights else np.ones(len(pixels), np.float32)
-    steps_per_epoch = pictures // min(config.batch_size, pictures)
     return Segmentation(fresh, config, weights, config.epochs * steps_per_epoch)
 
 
@@ -104,18 +126,18 @@ def _fit(
     fresh: Checkpoint,
     config: TrainingConfig,
     data: tuple[Dataset, Dataset],
+    share: Share,
     pasting: Pasting,
     folder: Path,
 ) -> bool:
     """Runs Lightning; false when the user stopped it."""
     interrupt = Interrupt("step")
     callbacks = [
-        StopBetweenSteps(interrupt),
+        StopBetweenSteps(interrupt, len(data[1])),
         KeepBest(folder, fresh),
         TimeLimit(),
         LearningRate(),
-        Gallery(fresh.labels),
-        Told(),
+        *([] if share.ranks.rank else [Gallery(fresh.labels), Told()]),
         KeepLast(folder),
     ]
     if config.averaging:
@@ -124,14 +146,14 @@ def _fit(
     batches = training_batches(
         data[0],
         config.crop_hw,
-        config.batch_size,
+        share,
         config.seed,
         config.workers,
         augment=config.augment,
         pasting=pasting,
         first_epoch=epochs_done,
     )
-    pictures = validation_batches(data[1], config.workers)
+    pictures = validation_batches(data[1], config.workers, share.ranks)
     try:
         with (
             _determinism(),
@@ -141,9 +163,10 @@ def _fit(
             interrupt.listening(),
             _one_line_worker_errors(),
         ):
-            trainer = _trainer(config, callbacks, folder)
+            trainer = _trainer(config, callbacks, folder, share.ranks)
             trainer.fit(module, batches, pictures, ckpt_path=last)
-            if trainer.current_epoch % config.validate_every or not (folder / BEST).exists():
+            missing = not share.ranks.rank and not (folder / BEST).exists()
+            if trainer.current_epoch % config.validate_every or greatest(missing):
                 trainer.validate(module, pictures, verbose=False)  # the last epoch is often the best
     except Stopped:
         return False
@@ -178,14 +201,17 @@ def _resumable(last: Path, config: TrainingConfig) -> tuple[Path | None, int]:
     return last, done
 
 
-def _trainer(config: TrainingConfig, callbacks: list[Any], folder: Path) -> Trainer:
-    csv = CSVLogger(folder, name="logs")
+def _trainer(config: TrainingConfig, callbacks: list[Any], folder: Path, ranks: Ranks) -> Trainer:
+    synced = ranks.world > 1 and not config.freeze_norm
     return Trainer(
         max_epochs=config.epochs,
-        devices=1,
+        devices=ranks.local_world,
+        num_nodes=ranks.nodes,
+        # Buffers need no copying from the first process: they are those of batch norm, which is synced or frozen.
+        strategy=DDPStrategy(broadcast_buffers=False) if ranks.world > 1 else "auto",
         precision=quick_precision(config.precision),
         callbacks=callbacks,
-        logger=[csv, TensorBoardLogger(folder, name="logs", version=csv.version)],
+        logger=_loggers(folder) if ranks.rank == 0 else False,
         check_val_every_n_epoch=config.validate_every,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # the sampler is ours
@@ -194,7 +220,14 @@ def _trainer(config: TrainingConfig, callbacks: list[Any], folder: Path) -> Trai
         enable_checkpointing=False,  # ours are KeepBest and KeepLast
         log_every_n_steps=1,
         deterministic=True if config.deterministic else "warn" if torch.cuda.is_available() else False,
+        sync_batchnorm=synced and torch.cuda.is_available(),
+        plugins=[SyncedOnCpu()] if synced and not torch.cuda.is_available() else [],
     )
+
+
+def _loggers(folder: Path) -> list[Logger]:
+    csv = CSVLogger(folder, name="logs")
+    return [csv, TensorBoardLogger(folder, name="logs", version=csv.version)]
 
 
 def _scored_in_float32(path: Path, validation: Dataset) -> tuple[Checkpoint, Evaluation]:

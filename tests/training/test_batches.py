@@ -10,16 +10,18 @@ import pytest
 from numpy.typing import NDArray
 
 from fcn_edge.datasets import labelled_picture, open_dataset
-from fcn_edge.errors import SourceError
+from fcn_edge.errors import SourceError, UsageError
 from fcn_edge.labels import VOID, LabelSet
 from fcn_edge.training.augment import Augmentation, plain_crop
 from fcn_edge.training.batches import (
     EpochSampler,
+    Share,
     TrainingCrops,
     class_pixels,
     class_weights,
     training_batches,
 )
+from fcn_edge.training.ranks import Ranks
 from fcn_edge.training.schedule import learning_rate, training_progress
 
 LABELS = LabelSet(("dark", "light"), ((0, 0, 0), (255, 255, 255)))
@@ -94,7 +96,7 @@ def test_a_crop_depends_on_seed_epoch_and_index_alone() -> None:
 
 
 def test_every_epoch_sees_every_picture_in_a_new_order() -> None:
-    sampler = EpochSampler(10, seed=1)
+    sampler = EpochSampler(10, 1, Share(1))
     orders = []
     for epoch in range(3):
         sampler.set_epoch(epoch)
@@ -105,7 +107,7 @@ def test_every_epoch_sees_every_picture_in_a_new_order() -> None:
 
 def test_batches_keep_frames_as_bytes(street_folder: Path) -> None:
     data = open_dataset(f"folder:{street_folder}", "train")
-    frames, masks = next(iter(training_batches(data, (64, 64), 4, seed=0, workers=0)))
+    [(frames, masks)] = next(iter(training_batches(data, (64, 64), Share(4), seed=0, workers=0)))
     assert tuple(frames.shape) == (4, 64, 64, 3) and str(frames.dtype) == "torch.uint8"
     assert tuple(masks.shape) == (4, 64, 64) and str(masks.dtype) == "torch.int64"
 
@@ -169,17 +171,32 @@ def test_a_plain_crop_is_a_part_of_the_picture_pixel_by_pixel(crop_hw: tuple[int
 
 def test_whole_pictures_without_augmentation_are_the_pictures_themselves() -> None:
     data = Halves()
-    batches = list(training_batches(data, None, 2, seed=0, workers=0, augment=False))
+    batches = list(training_batches(data, None, Share(2), seed=0, workers=0, augment=False))
     assert len(batches) == 2
-    for frames, masks in batches:
+    for [(frames, masks)] in batches:
         for frame, mask in zip(frames.numpy(), masks.numpy(), strict=True):
             assert (frame == data.image(0)).all() and (mask == data.mask(0)).all()
 
 
 def test_whole_pictures_are_augmented_at_their_own_size() -> None:
-    frames, masks = next(iter(training_batches(Halves(), None, 2, seed=0, workers=0)))
+    [(frames, masks)] = next(iter(training_batches(Halves(), None, Share(2), seed=0, workers=0)))
     assert tuple(frames.shape) == (2, 40, 60, 3) and tuple(masks.shape) == (2, 40, 60)
     assert not (frames[0] == frames[1]).all()
+
+
+@pytest.mark.parametrize(("accumulate", "world"), [(1, 1), (3, 1), (1, 2), (3, 2)])
+def test_the_shares_of_all_processes_are_the_batches_of_one(accumulate: int, world: int) -> None:
+    """Each micro-batch, too, and in its order; what fills no batch is nobody's."""
+    shares = [Share(12, accumulate, Ranks(rank, world)) for rank in range(world)]
+    order = np.random.default_rng(0).permutation(30)
+    parts = [share.of(order).reshape(2, accumulate, -1) for share in shares]
+    assert np.array_equal(np.concatenate(parts, axis=2).ravel(), order[:24])
+    assert all(part.shape[2] == share.micro_batch for part, share in zip(parts, shares, strict=True))
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"2 processes .* --accumulate 3, found 4 .* multiple of 6"):
+        Share(4, 3, Ranks(0, 2))
 
 
 @dataclass(frozen=True)
@@ -194,9 +211,10 @@ class Uneven(Halves):
 
 
 def test_whole_pictures_of_different_sizes_need_a_batch_each() -> None:
-    assert len(list(training_batches(Uneven(), None, 1, seed=0, workers=0))) == 4
-    with pytest.raises(SourceError, match=r"one size in a batch, found .*; add --batch-size 1 or --crop HxW"):
-        list(training_batches(Uneven(), None, 4, seed=0, workers=0))
+    assert len(list(training_batches(Uneven(), None, Share(1), seed=0, workers=0))) == 4
+    assert len(next(iter(training_batches(Uneven(), None, Share(4, accumulate=4), seed=0, workers=0)))) == 4
+    with pytest.raises(SourceError, match=r"one size in a batch, found .*; add --batch-size 1, .* or --crop HxW"):
+        list(training_batches(Uneven(), None, Share(4), seed=0, workers=0))
 
 
 def test_a_fixed_learning_rate_stays() -> None:

@@ -116,7 +116,7 @@ def test_the_help_shows_every_option_once() -> None:
     [
         (
             b"learning_rate = 1",
-            ("line 1: wanted", "'learning_rate'", "did you mean learning-rate?", "it may hold at-once, augment"),
+            ("line 1: wanted", "'learning_rate'", "did you mean learning-rate?", "it may hold accumulate, at-once"),
         ),
         (b"crop-hw = '1x1'", ("did you mean crop?",)),
         (b"zzz = 1", ("'zzz'; it may hold",)),

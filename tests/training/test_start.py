@@ -182,16 +182,18 @@ def test_an_at_once_network_starts_from_a_32s_and_from_its_like(make: type, tmp_
     assert torch.equal(got.network.score_fr.weight, read_weights(str(path)).state["score_fr.weight"])
 
 
-@pytest.mark.parametrize("step", ["training_step", "validation_step"])
+@pytest.mark.parametrize(
+    ("step", "more"), [("share_of_loss", {"whole": 1.0, "corner": (0, 0)}), ("validation_step", {"batch_idx": 0})]
+)
 def test_a_training_sees_pictures_by_the_normalisation_of_its_weights(
-    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: str, more: dict[str, object], tmp_path: Path
 ) -> None:
     got = started(saved(published_fcn(classes=3), tmp_path / "fcn.pth"), fresh())
     module = Segmentation(got, TrainingConfig(), np.ones(3, np.float32), total_steps=1)
-    monkeypatch.setattr(module, "log", lambda *_, **__: None)
     seen: list[torch.Tensor] = []
     module.network.register_forward_pre_hook(lambda _, pictures: seen.append(pictures[0]))
     frames = torch.randint(0, 256, (2, 32, 48, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        getattr(module, step)((frames, torch.zeros(2, 32, 48, dtype=torch.int64)), 0)
+        batch = frames, torch.zeros(2, 32, 48, dtype=torch.int64)
+        getattr(module, step)(*(batch if step == "share_of_loss" else [batch]), **more)
     assert torch.equal(seen[0], CAFFE.normalise(frames))
