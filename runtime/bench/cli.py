@@ -19,13 +19,13 @@ from fcn_edge.report import print_table
 from runtime.bench.card_cli import AgainstOptions, bench_against, card_options, keep_card
 from runtime.bench.cold_start import cold_start
 from runtime.bench.compare_cli import CompareOptions, compare_models, compare_options
-from runtime.bench.contestants import contestant_served
+from runtime.bench.contestants import Contestant, contestant_served
 from runtime.bench.measure import Bench, BenchConfig, bench
 from runtime.bench.modes import COMPARE, is_given, mode_of
 from runtime.bench.plot import plot_sections
 from runtime.bench.plot_file import require_plot, save_plot
 from runtime.bench.result import BenchResult
-from runtime.bench.shots import one_frame
+from runtime.bench.shots import Shots, one_frame
 from runtime.bench.shots import pictures as shots_of
 from runtime.bench.spells import Pace
 from runtime.bench.told import lines, title
@@ -65,7 +65,7 @@ FILE = click.Path(path_type=Path)
 )
 @compare_options
 @card_options
-@click.option("--cold-start", "with_cold_start", is_flag=True, help="Also start three processes afresh.")
+@click.option("--cold-start", "with_cold_start", is_flag=True, help="Also start three processes afresh; --card does.")
 @click.option("--plot", type=FILE, help="Draw FILE.html or FILE.png.")
 @click.option("--json", "json_path", type=FILE, help="Also write the figures to this file; - for stdout.")
 def bench_command(
@@ -120,6 +120,18 @@ def bench_command(
         raise UsageError("wanted --pictures or --frame, found both; pictures have sizes of their own")
     given = shots_of(pictures) if pictures else None
     config = BenchConfig(rate, warmup_frames, warmup, frames, seconds)
+    found, contestant = _measured(model, serving, config, given, frame_hw)
+    if with_cold_start or card:
+        found = replace(found, result=replace(found.result, cold_start=cold_start(model, serving)))
+    _tell(found, json_path, plot)
+    if card:
+        keep_card(card, contestant, frame_hw, found.result)
+
+
+def _measured(
+    model: Path, serving: dict[str, Any], config: BenchConfig, given: Shots | None, frame_hw: tuple[int, int] | None
+) -> tuple[Bench, Contestant]:
+    """What was found, and how the model was served; where the user wished to stop, that is printed and no more done."""
     interrupt = Interrupt("frame")
     with open_session(model, **serving) as session, interrupt.listening():
         shots = given or one_frame(fit_frame(draw_street(0)[0], frame_hw or session.facts.size_hw))
@@ -130,11 +142,7 @@ def bench_command(
     if interrupt.wished:  # under no name where what was cut short could be taken for the whole
         _print(found.result)
         raise KeyboardInterrupt
-    if with_cold_start:
-        found = replace(found, result=replace(found.result, cold_start=cold_start(model, serving)))
-    _tell(found, json_path, plot)
-    if card:
-        keep_card(card, contestant, frame_hw, found.result)
+    return found, contestant
 
 
 def _tell(found: Bench, json_path: Path | None, plot: Path | None) -> None:
