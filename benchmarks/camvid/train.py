@@ -61,7 +61,7 @@ def main(
     for seed, run in runs.items():
         _train(data, run, [*FLAGS, *flags, "--seed", str(seed)], trained=trained)
         if not flags:
-            _require_recipe(run, seed)
+            require_recipe(run, seed)
     first = next(iter(runs.values()))
     result = {
         "date": date.today().isoformat(),
@@ -104,7 +104,7 @@ def _commands(flags: Sequence[str]) -> list[str]:
     ]
 
 
-def _require_recipe(run: Path, seed: int) -> None:
+def require_recipe(run: Path, seed: int) -> None:
     """A run that was trained by hand may have been trained otherwise."""
     wanted = read_recipe(RECIPE, settings_of(click.Context(train_command)))
     found = json.loads((run / "config.json").read_text(encoding="utf-8"))
