@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.exported import PLAIN, checkpoint_of, exported
+from benchmarks.exported import PLAIN, checkpoint_of, cores, exported
 from benchmarks.roofline.frame_steps import frame_steps
 from benchmarks.roofline.limit import Machine
 from benchmarks.roofline.peaks import Dense, bandwidth, best_dense
@@ -58,7 +58,7 @@ Rounds = Mapping[str, list[float]]  # what -> milliseconds of each round
 @click.argument("data")
 @click.option("--size", "size_hw", type=SIZE, default="360x480", show_default=True)
 @click.option("--camera", "camera_hw", type=SIZE, default="720x1280", show_default=True, help="Of the camera's frames.")
-@click.option("--threads", default=2, show_default=True)
+@click.option("--threads", default=cores(), show_default=True)
 @click.option("--rounds", default=9, show_default=True)
 @click.option("--frames", default=5, show_default=True, help="Of each in a round; their median counts.")
 def main(

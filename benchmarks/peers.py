@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.exported import PLAIN, RANDOM, checkpoint_of, exported
+from benchmarks.exported import PLAIN, RANDOM, checkpoint_of, cores, exported
 from fcn_edge.datasets import open_dataset
 from fcn_edge.errors import first_line
 from fcn_edge.files import write_json
@@ -53,7 +53,7 @@ Open = Callable[[], Infer]
 @click.option("--size", "size_hw", type=SIZE, default="360x480", show_default=True)
 @click.option("--rounds", default=9, show_default=True)
 @click.option("--frames", default=5, show_default=True, help="Of each in a round; their median counts.")
-@click.option("--threads", "counts", default=(1, 2), multiple=True, show_default=True)
+@click.option("--threads", "counts", default=sorted({1, cores()}), multiple=True, show_default=True)
 def main(
     checkpoint: str, data: str, size_hw: tuple[int, int], rounds: int, frames: int, counts: tuple[int, ...]
 ) -> None:

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import click
 import cv2
 
-from benchmarks.exported import OURS, ours, random_checkpoint
+from benchmarks.exported import OURS, cores, ours, random_checkpoint
 from benchmarks.growth.growth import (
     Model,
     cameras_table,
@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 @click.command()
 @click.option("--engine", default="openvino", show_default=True)
-@click.option("--threads", default=2, show_default=True)
+@click.option("--threads", default=cores(), show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--seconds", default=1.5, show_default=True, help="Of each model in a round.")
 @click.option("--rate", default=15.0, show_default=True, help="Frames a second of each camera.")
