@@ -25,7 +25,8 @@ MODEL = "model"
 
 def spells_of(contestant: Contestant, frame: NDArray[np.uint8], pace: Pace) -> Measured:
     """Of a settled contestant, as MODEL, and of the yardstick, in turns: as many as the pace says at least."""
-    threads = contestant.serving.threads or machine()["cores"] or 1
+    cores = machine()["cores"] or 1
+    threads = min(contestant.serving.threads or cores, cores)
     return measure({MODEL: contestant.opener(frame), yardstick.NAME: yardstick.yardstick(threads)}, pace)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from fcn_edge import MAX_PIXELS
 from fcn_edge.errors import SourceError, printable
 from fcn_edge.files import write_json
 from runtime.bench.ratios import FEWEST, Blocks
@@ -24,8 +25,8 @@ LIBRARIES = ("numpy", "onnxruntime", "openvino", "tensorrt", "pycuda")
 # Bounds of what is read: a card is anybody's file.
 MOST_BYTES = 1 << 22
 MOST_SPELLS = MOST_ROUNDS = 1000
-MOST_SIDE = 16384  # pixels
 MOST_S = 3600.0
+MOST_WAIT_S = 10.0  # of what no limit cuts short
 MOST_THREADS = 9999
 
 
@@ -140,7 +141,9 @@ def _served(content: Mapping[str, Any]) -> Served:
         raise ValueError(f"an engine {engine!r}")
     if not isinstance(cuda_graph, bool):
         raise TypeError(f"{cuda_graph!r} for cuda_graph")
-    height, width = (_whole(side, 1, MOST_SIDE) for side in content["frame_hw"])
+    height, width = (_whole(side, 1, MAX_PIXELS) for side in content["frame_hw"])
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"a frame of {height}x{width}")
     return Served(
         engine,
         printable(_text(content["precision"])),
@@ -156,8 +159,8 @@ def _pace(content: Mapping[str, Any]) -> Pace:
         within=_number(content["within"], 1),
         spells=_whole(content["spells"], FEWEST, MOST_SPELLS),
         rounds=_whole(content["rounds"], 1, MOST_ROUNDS),
-        block_s=_number(content["block_s"], MOST_S),
-        warmup_s=_number(content["warmup_s"], MOST_S),
+        block_s=_number(content["block_s"], MOST_WAIT_S),
+        warmup_s=_number(content["warmup_s"], MOST_WAIT_S),
         seed=_whole(content["seed"], 0, 1 << 31),
     )
 

@@ -96,6 +96,10 @@ def bench_command(
     `total` counts for every frame from when it was due to the first mask that is of it or of a newer one, so a pause
     shows with all frames that came meanwhile.
 
+    With --compare several models take turns, each as MODEL[,PRECISION][,ENGINE][,threads=N], until the 95 % intervals
+    of how many times as long they take are within 3 %. --card keeps a model's figures; with --against, here or on
+    another machine, the model is measured as its card says: faster, slower, the same, or too noisy to tell.
+
     The figures are stable when the medians of three windows in a row, of a second each, agree within 10 %.
 
     Where trtexec's words are used they mean the same: latency is H2D + compute + D2H (our infer.gpu). Its throughput

@@ -16,13 +16,13 @@ from fcn_edge.progress import say
 from fcn_edge.report import print_table
 from runtime.bench.compare import Comparison, compare
 from runtime.bench.compare_told import plot_sections, rows_told, sentences
-from runtime.bench.contestants import FORM, contestant_served, contestants_of
+from runtime.bench.contestants import contestant_served, contestants_of
 from runtime.bench.plot_file import save_plot
 from runtime.bench.spells import Pace
 from runtime.machine import machine
 
 OPTIONS = (
-    click.option("--compare", is_flag=True, help=f"Measure several in turns, each as {FORM}."),
+    click.option("--compare", is_flag=True, help="Measure several models in turns."),
     click.option("--data", metavar="KIND:FOLDER", help="With --compare: labelled pictures that mean IoU is of."),
     click.option("--split", default="val", show_default=True, help="Of --data."),
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runtime.bench.ratios import Interval, is_different, paired_ratio
 from runtime.bench.spells import Measured, Pace, measure
+from runtime.session import open_session
 from tests.runtime.bench.noisy_machine import NoisyMachine
 
 FRAME_MS = 10.0
@@ -156,3 +160,15 @@ def test_rounds_are_fewer_where_the_spells_would_not_fit(monkeypatch: pytest.Mon
 def test_an_interval_needs_three_spells_however_long_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = Recorded(monkeypatch)
     assert measure({"a": recorded.opener("a", 5000)}, Pace(limit_s=1.0), lambda sofar: 1.0).spells == 3
+
+
+def test_a_session_at_rest_takes_nothing_from_the_one_that_works(tiny_bundle: Path) -> None:
+    """Threads that wait without sleeping would slow all others of a comparison."""
+    frame = np.zeros((64, 96, 3), np.uint8)
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(open_session(tiny_bundle, name)) for name in ("openvino", "onnxruntime")]
+        for session in sessions * 2:
+            session.infer(frame)
+        began_s = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - began_s < 0.1
