@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy
 import pytest
 
+from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.errors import ModelError
 from fcn_edge.files import sha256_of
 from fcn_edge.manifest import MANIFEST, read_manifest
@@ -18,13 +20,17 @@ from runtime.bench.against import RUNS_APART, UNLIKE, Outcome, outcome, require_
 from runtime.bench.card import Card
 from runtime.bench.card_cli import lines
 from runtime.bench.contestants import Contestant
+from runtime.bench.miou import BUILT, Scorer
 from runtime.bench.spells import Measured, Pace
 from runtime.engines import Serving
 from runtime.machine import machine
+from runtime.session import FakeSession
 from tests.runtime.bench.busy import FRAME, OnNoisyMachine
 from tests.runtime.bench.noisy_machine import NoisyMachine
 from tests.runtime.bench.results import RESULT
 from tests.runtime.bench.test_card import CARD
+from tests.runtime.small_bundles import write_bundle
+from tests.runtime.small_engines import BUILDER, become, write_engine
 
 HERE = replace(CARD, result=replace(RESULT, machine=machine()), libraries={"numpy": numpy.__version__})
 
@@ -147,6 +153,36 @@ def test_a_model_is_known_by_its_file_wherever_it_lies(tiny_bundle: Path) -> Non
     require_same_model(card, lone)
     with pytest.raises(ModelError, match="--allow-other-model"):
         require_same_model(card, identity_of(replace(contestant, precision="int8-cpu")))
+
+
+def test_an_engine_is_known_by_what_it_was_built_of_and_tells_how_it_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Engines of two machines are never equal, though they are one model."""
+    become(monkeypatch, **BUILDER)
+    bundle = write_bundle(tmp_path / "bundle", {"int8": ()})
+    file = read_manifest(bundle).file("int8")
+    assert file
+    engine = write_engine(bundle, onnx_sha256=file.sha256, scores={"mean_iou": 0.61})
+    for model in (bundle, engine, bundle / file.name):
+        assert identity_of(Contestant("x", model, "tensorrt", "int8")).onnx_sha256 == file.sha256
+    session = FakeSession(lambda frame: frame[..., 0], STREET_LABELS, (8, 12))
+    built = Scorer(None)(Contestant("x", bundle, "tensorrt", "int8"), session)
+    assert built and (built.value, built.origin) == (0.61, BUILT)
+
+
+def test_the_yardstick_works_on_as_many_threads_as_it_is_told() -> None:
+    """Counted in the processor's time, which no neighbour changes."""
+
+    def processor_s(threads: int) -> float:
+        with yardstick.yardstick(threads)() as step:
+            step()
+            began_s = time.process_time()
+            for _ in range(10):
+                step()
+            return time.process_time() - began_s
+
+    assert 2 < processor_s(4) / processor_s(1) < 8
 
 
 @pytest.mark.parametrize(("precision", "words"), [("fp8", "wanted precision fp8, as on the card, found fp32")])
