@@ -55,7 +55,7 @@ T = TypeVar("T")
 @click.option("--seconds", default=1.5, show_default=True, help="Of each model in a round.")
 @click.option("--rate", default=15.0, show_default=True, help="Frames a second of each camera.")
 @click.option("--camera-seconds", default=12.0, show_default=True, help="Of each number of cameras.")
-@click.option("--points", default=5, show_default=True, help="Of each growth, at most; fewer are quicker.")
+@click.option("--points", type=click.IntRange(2), default=5, show_default=True, help="Of each growth, at most.")
 def main(
     engine: str, threads: int, rounds: int, seconds: float, rate: float, camera_seconds: float, points: int
 ) -> None:
