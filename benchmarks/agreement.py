@@ -78,7 +78,7 @@ class Slowed(Contestant):
     """Its sessions of spells are slowed."""
 
     def open_again(self) -> Session:
-        return SlowedSession(super().open_again())  # type: ignore[return-value]
+        return SlowedSession(super().open_again())
 
 
 @click.command()

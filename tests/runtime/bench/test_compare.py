@@ -21,13 +21,14 @@ from runtime.bench.ratios import Interval
 from runtime.bench.spells import Pace
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
-from tests.runtime.bench.busy import busy
+from tests.runtime.bench.busy import busy, by_the_processors_clock
 
 SHORT = Pace(limit_s=5.0, within=1.0, spells=3, rounds=2, block_s=0.01, warmup_s=0.01)
 AUTO = Contestant("", Path())
 
 
-def test_a_planted_slowdown_of_a_tenth_is_found() -> None:
+def test_a_planted_slowdown_of_a_tenth_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_the_processors_clock(monkeypatch)
     pace = Pace(limit_s=30.0, spells=5, rounds=5, block_s=0.02, warmup_s=0.01)
     found = compare([busy("as it was", 40), busy("slowed", 44)], pace)
     ratio = found.rows[1].ratio
@@ -174,6 +175,7 @@ def test_who_is_behind_is_no_faster_and_no_better(
 
 
 def test_who_is_behind_several_is_told_to_be_behind_the_fastest(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_the_processors_clock(monkeypatch)
     scores = {"slow": 0.5, "middle": 0.6, "fast": 0.6, "best": 0.7}
     monkeypatch.setattr(
         Scorer, "__call__", lambda self, contestant, session: MeanIou(scores[contestant.name], MEASURED)
