@@ -4,8 +4,7 @@
 .venv/bin/python -m benchmarks.peers full synthetic: --size 352x480   # random weights, width 1, fc_dim 4096
 
 Peers are torch eager and compiled, and a plain export on onnxruntime, OpenVINO and OpenCV's DNN. Each mask is compared
-with torch eager's, so that whoever computes something else is seen; a peer that fails is told with its error. `edge`
-and `full` have random weights, whose classes are nearly tied: small differences of INT8 change many of their pixels.
+with torch eager's, so that whoever computes something else is seen; a peer that fails is told with its error.
 """
 
 from __future__ import annotations
