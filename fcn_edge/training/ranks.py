@@ -15,7 +15,7 @@ from torch import Tensor, distributed
 
 from fcn_edge.errors import UsageError
 
-NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT")
+NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "TORCHELASTIC_RESTART_COUNT")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Ranks:
     world: int = 1  # processes, over all nodes
     local_rank: int = 0
     local_world: int = 1  # processes of this node
+    node: int = 0
     restarts: int = 0  # after one of them was lost, by torchrun's --max-restarts
 
     @classmethod

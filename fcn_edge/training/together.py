@@ -11,6 +11,7 @@ from datetime import timedelta
 import click
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from fcn_edge.errors import DeviceError, FcnEdgeError, UsageError, first_line
@@ -26,13 +27,17 @@ def together() -> Iterator[None]:
     if ranks.world == 1:
         yield
         return
+    ended_well = False
     try:
         with one_voice(), _missing_none(ranks):
-            distributed.init_process_group(_backend(ranks))
+            distributed.init_process_group(
+                _backend(ranks), store=_store(ranks), rank=ranks.rank, world_size=ranks.world
+            )
             yield
+        ended_well = True
     finally:
-        if distributed.is_initialized():
-            distributed.destroy_process_group()
+        if distributed.is_initialized() and (ended_well or distributed.get_backend() == "gloo"):
+            distributed.destroy_process_group()  # NCCL would wait for who is gone
 
 
 @contextmanager
@@ -56,7 +61,7 @@ def one_voice() -> Iterator[None]:
         raise
     except BaseException as error:
         code = _code_of(error)
-        told = _told_before(code or FcnEdgeError.exit_code)
+        told = _told_before(ranks, code or FcnEdgeError.exit_code)
         if told and code:
             raise click.exceptions.Exit(told) from None
         raise
@@ -71,16 +76,20 @@ def _code_of(error: BaseException) -> int | None:
     return INTERRUPTED if isinstance(error, KeyboardInterrupt) else None
 
 
-def _told_before(code: int) -> int | None:
+def _told_before(ranks: Ranks, code: int) -> int | None:
     """The exit code of the process of this node that erred first, by torchrun's store; None where it is this one."""
-    name = " ".join(["fcn-edge", os.environ["GROUP_RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"]])
     mine = f"{os.getpid()} {code}"
     try:
-        store, *_ = next(rendezvous("env://", timeout=timedelta(seconds=5)))
-        first: str = store.compare_set(name, "", mine).decode()
+        first: str = _store(ranks).compare_set(f"told in node {ranks.node}", "", mine).decode()
     except (RuntimeError, ValueError):
         return None  # the store is gone, too
     return None if first == mine else int(first.split()[1])
+
+
+def _store(ranks: Ranks) -> Store:
+    """What all processes write to and read from; torchrun leaves in it what those before a restart wrote."""
+    store, *_ = next(rendezvous("env://", timeout=timedelta(minutes=5)))
+    return PrefixStore(f"fcn-edge {ranks.restarts}", store)
 
 
 @contextmanager
