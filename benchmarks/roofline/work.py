@@ -27,6 +27,7 @@ STAGES = {
     "upscore2": "scores",
     "upscore_pool": "scores",
     "upscore8": "upsampling, argmax",
+    "upscore4": "upsampling, argmax",
 }
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 MOVERS = (*CONVOLUTIONS, "MaxPool", "ArgMax")
