@@ -78,16 +78,17 @@ class Segmentation(LightningModule):
         self.started = time.monotonic()
 
     def progress_now(self) -> float:
+        """From 0 to 1, by this process's clock where there is a time limit."""
         limit = self.config.max_minutes
-        elapsed_s = greatest(self.elapsed_s) if limit else 0.0  # one clock, or the processes' rates would differ
-        return training_progress(self.global_step, self.total_steps, elapsed_s, limit * 60 if limit else None)
+        return training_progress(self.global_step, self.total_steps, self.elapsed_s, limit * 60 if limit else None)
 
     def on_train_batch_start(self, batch: list[Crops], batch_idx: int) -> None:
         # What is drawn depends on the step alone, so that a resumed run draws what an unbroken one would.
         draws = np.random.default_rng((self.config.seed, self.global_step))
         torch.manual_seed(int(draws.integers(2**63)) + self.ranks.rank)  # of dropout
         self.corners = draws.integers(SAMPLED, size=(self.config.accumulate, 2))
-        factor = learning_rate(self.config.schedule, self.progress_now())
+        progress = greatest(self.progress_now())  # one clock, or the rates of the processes would differ
+        factor = learning_rate(self.config.schedule, progress)
         set_learning_rate(self.trainer.optimizers[0], self.config, factor)
 
     def training_step(self, batch: list[Crops], batch_idx: int) -> Tensor:
