@@ -193,6 +193,7 @@ def test_a_best_checkpoint_without_its_run_is_never_overwritten(
         ["--crop", "32x32", "--batch-size", "1"],
         ["--epochs", "0"],
         ["--at-once", "--variant", "fcn32s"],
+        pytest.param(["--precision", "fp16"], marks=pytest.mark.skipif(torch.cuda.is_available(), reason="it could")),
     ],
 )
 def test_impossible_settings_are_refused(wrong: list[str], street_folder: Path, tmp_path: Path) -> None:
