@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fcn_edge.datasets import KINDS
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.errors import UsageError
 from fcn_edge.files import json_text, require_writable, write_json
@@ -39,7 +40,8 @@ FILE = click.Path(path_type=Path)
 
 @click.command(
     "bench",
-    epilog="Example: fcn-edge bench bundle --precision int8-cpu; at a camera's pace: fcn-edge bench bundle --rate 25; "
+    epilog=f"KIND:FOLDER is one of {KINDS}.\n\n"
+    "Example: fcn-edge bench bundle --precision int8-cpu; at a camera's pace: fcn-edge bench bundle --rate 25; "
     "to choose: fcn-edge bench --compare bundle bundle,fp32,onnxruntime other --data camvid:data/camvid",
 )
 @click.argument("models", nargs=-1, required=True, metavar="MODEL ...")

@@ -53,4 +53,4 @@ def _require_models(models: tuple[str, ...], mode: str) -> None:
     if mode == COMPARE and len(models) < 2:
         raise UsageError(f"wanted two models or more to compare, found {len(models)}; name another, or the same again")
     if mode != COMPARE and len(models) > 1:
-        raise UsageError(f"wanted one model, found {len(models)}; measure several in turns with {COMPARE}")
+        raise UsageError(f"wanted one model, found {' and '.join(models)}; measure several in turns with {COMPARE}")
