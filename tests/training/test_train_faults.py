@@ -52,7 +52,8 @@ def epochs_done(run: Path) -> int:
 
 
 def train(data: Path, run: Path, *words: str) -> None:
-    done = call_fcn_edge("train", f"folder:{data}", "-o", run, *words)
+    """In a process of its own: what other tests did to this one (floating-point modes, threads) changes last bits."""
+    done = run_fcn_edge("train", f"folder:{data}", "-o", run, *words)
     assert done.returncode == 0, done.stderr
 
 
