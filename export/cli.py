@@ -14,7 +14,7 @@ import cv2
 from calibration.image_set import CalibrationSet, pick
 from export.engine_proof import engine_rows, require_tensorrt
 from export.eval_report import save_eval_report
-from export.score import CHECKPOINT_SUFFIX, open_artifact, require_same_classes
+from export.score import CHECKPOINT_SUFFIX, open_artifact
 from fcn_edge.contact_sheet import contact_sheet, spread
 from fcn_edge.datasets import KINDS, open_dataset, require_masks
 from fcn_edge.errors import ModelError, SourceError, UsageError
@@ -24,6 +24,7 @@ from fcn_edge.options import SIZE, Names
 from fcn_edge.progress import say
 from fcn_edge.report import print_scores, print_table
 from fcn_edge.report_files import require_place
+from fcn_edge.scoring import require_same_classes
 from runtime.session import ENGINES
 
 PATH = click.Path(path_type=Path)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 from export.buildable import Buildable
-from export.score import open_artifact, require_same_classes, require_seen
+from export.score import open_artifact, require_seen
 from fcn_edge.datasets import Dataset
 from fcn_edge.datasets.synthetic import SyntheticStreet
 from fcn_edge.errors import ModelError
 from fcn_edge.labels import LabelSet
 from fcn_edge.manifest import Manifest
 from fcn_edge.progress import say
-from fcn_edge.scoring import Answers, Comparison, answer, compare
+from fcn_edge.scoring import Answers, Comparison, answer, compare, require_same_classes
 from runtime.engines import is_installed
 
 # onnxruntime first: it computes a quantised file pair by pair, as it stands.

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcn_edge.datasets import Dataset
-from fcn_edge.errors import SourceError, UsageError
+from fcn_edge.errors import SourceError
 from fcn_edge.labels import LabelSet
 from fcn_edge.scoring import Answers, Comparison, Segment
 from runtime.segmenter import Segmenter
@@ -47,15 +46,6 @@ def open_artifact(
             yield Artifact(
                 Segmenter(session).segment, session.facts.labels, f"{session.device}, {session.facts.precision}"
             )
-
-
-def require_same_classes(labels: LabelSet, dataset: Dataset, model: Path) -> None:
-    """Raises UsageError unless the model's classes are the dataset's."""
-    if labels.names != dataset.labels.names:
-        raise UsageError(
-            f"{model}: wanted a model of the {len(dataset.labels)} classes {', '.join(dataset.labels.names)}, "
-            f"found {len(labels)} ({', '.join(labels.names)}); use the data it was trained for"
-        )
 
 
 def require_seen(answers: Answers) -> Answers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_edge.datasets import Dataset, labelled_picture
+from fcn_edge.errors import UsageError
+from fcn_edge.labels import LabelSet
 from fcn_edge.metrics import Scores, class_iou, confusion, scores_of
 from fcn_edge.progress import tracked
 
@@ -19,6 +22,15 @@ Segment = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]  # frame (H, W, 3) BG
 BAND = 3  # pixels on either side of a border between classes: where thin things live or die
 RESAMPLED = 1000  # bootstrap samples
 CONFIDENCE = (2.5, 97.5)  # percentiles: a 95 % interval
+
+
+def require_same_classes(labels: LabelSet, dataset: Dataset, model: Path | str) -> None:
+    """Raises UsageError unless the model's classes are the dataset's."""
+    if labels.names != dataset.labels.names:
+        raise UsageError(
+            f"{model}: wanted a model of the {len(dataset.labels)} classes {', '.join(dataset.labels.names)}, "
+            f"found {len(labels)} ({', '.join(labels.names)}); use the data it was trained for"
+        )
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fcn_edge.datasets import Dataset
-from fcn_edge.errors import SourceError, UsageError
+from fcn_edge.errors import SourceError
 from fcn_edge.manifest import read_manifest
-from fcn_edge.scoring import answer
+from fcn_edge.scoring import answer, require_same_classes
 from runtime.bench.contestants import Contestant
 from runtime.engine_facts import engine_path
 from runtime.engine_file import servable_facts
@@ -50,21 +50,12 @@ class Scorer:
 
 
 def _measured(contestant: Contestant, session: Session, dataset: Dataset) -> MeanIou:
-    _require_same_classes(session, dataset, contestant)
+    require_same_classes(session.facts.labels, dataset, contestant.name)
     answers = answer(Segmenter(session).segment, dataset, f"scoring {contestant.name}")
     scores = answers.scores()
     if scores is None or answers.confusions is None or not answers.confusions.any():
         raise SourceError("wanted labelled pictures for --data, found none in this split; name another --split")
     return MeanIou(scores.mean_iou, MEASURED)
-
-
-def _require_same_classes(session: Session, dataset: Dataset, contestant: Contestant) -> None:
-    wanted, found = dataset.labels.names, session.facts.labels.names
-    if found != wanted:
-        raise UsageError(
-            f"{contestant.name}: wanted a model of the {len(wanted)} classes {', '.join(wanted)}, found {len(found)} "
-            f"({', '.join(found)}); use the data it was trained for"
-        )
 
 
 def _proved(contestant: Contestant) -> MeanIou | None:
