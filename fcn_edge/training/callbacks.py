@@ -111,12 +111,21 @@ class TimeLimit(Callback):
             say(f"the time is up after {trainer.current_epoch + 1} of {trainer.max_epochs} epochs")
 
 
-class LearningRate(Callback):
-    """Logs the rate of the weights, an epoch's mean; biases may have another."""
+class EpochFigures(Callback):
+    """Logs an epoch's loss and its mean rate of the weights (biases may have another) before `KeepLast` saves its end.
+
+    Lightning's own log comes after all callbacks: a run killed between the two would go on without them.
+    """
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        module.log("learning_rate", rate, on_step=False, on_epoch=True, batch_size=1)
+        module.log("learning_rate", rate, on_step=False, on_epoch=True, batch_size=1, logger=False)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        figures = {name: float(trainer.callback_metrics[name]) for name in ("loss", "learning_rate")}
+        for logger in trainer.loggers:
+            logger.log_metrics({**figures, "epoch": trainer.current_epoch}, step=trainer.global_step)
+            logger.save()
 
 
 class Told(Callback):

@@ -98,7 +98,7 @@ class Segmentation(LightningModule):
         optimiser.zero_grad()
         loss = self._require_finite(self._losses(batch, learn=True))
         optimiser.step()
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=self.config.batch_size)
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=self.config.batch_size, logger=False)
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: list[Crops], batch_idx: int) -> None:

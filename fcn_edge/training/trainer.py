@@ -29,9 +29,9 @@ from fcn_edge.training.batches import Share, class_pixels, class_weights, traini
 from fcn_edge.training.callbacks import (
     BEST,
     LAST,
+    EpochFigures,
     KeepBest,
     KeepLast,
-    LearningRate,
     StopBetweenSteps,
     Stopped,
     TimeLimit,
@@ -136,7 +136,7 @@ def _fit(
         StopBetweenSteps(interrupt, len(data[1])),
         KeepBest(folder, fresh),
         TimeLimit(),
-        LearningRate(),
+        EpochFigures(),
         *([] if share.ranks.rank else [Gallery(fresh.labels), Told()]),
         KeepLast(folder),
     ]

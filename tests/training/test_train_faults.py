@@ -176,6 +176,32 @@ def test_a_run_killed_in_its_first_checkpoint_starts_again_by_the_same_command(
     assert_same_end(run, unbroken)
 
 
+LAST_BREATH = """
+import os, signal, sys
+from fcn_edge.__main__ import main
+from fcn_edge.training.callbacks import KeepLast
+
+save = KeepLast.on_train_epoch_end
+def save_and_die(self, trainer, module):
+    save(self, trainer, module)
+    if module.epochs_done == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+KeepLast.on_train_epoch_end = save_and_die
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_run_killed_right_after_a_checkpoint_has_logged_that_epoch(
+    unbroken: Path, street_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["train", f"folder:{street_folder}", "-o", str(run), *SMALL, *EPOCHS]
+    done = subprocess.run([sys.executable, "-c", LAST_BREATH, *words], capture_output=True, check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL and epochs_done(run) == 2
+    train(street_folder, run, "--resume")
+    assert_same_end(run, unbroken)
+
+
 def damage(path: Path) -> None:
     broken = path.with_suffix(".broken")
     broken.write_bytes(b"broken")
