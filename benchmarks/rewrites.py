@@ -25,6 +25,7 @@ from torch.nn import functional
 from calibration.image_set import pick
 from calibration.ranges import observe
 from calibration.thresholds import thresholds
+from export.byte_entry import with_byte_entry
 from export.decoder import PhaseDecoder
 from export.deploy_graph import REWRITES
 from export.onnx_export import onnx_from_checkpoint, quiet_exporter, save
@@ -144,6 +145,8 @@ def _graphs(checkpoint: Path, data: str, folder: Path) -> dict[str, Any]:
         files[f"int8-cpu, {name}"] = folder / f"int8.{count}.onnx"
         low = quantised(onnx.load(folder / f"fp32.{count}.onnx"), "int8-cpu", thresholds(histograms, "minmax"))
         save(low, facts, files[f"int8-cpu, {name}"])
+    files["int8-cpu, and bytes at the entry"] = folder / "int8.bytes.onnx"
+    save(with_byte_entry(low), facts, files["int8-cpu, and bytes at the entry"])
     frame = fit_frame(open_dataset(data, "val").image(0), SIZE_HW)
     with ExitStack() as stack:
         runs = {

@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 
 from calibration.ranges import relu_outputs
+from export.byte_entry import with_byte_entry
 from export.half import halved
 from export.onnx_export import save
 from export.quantize import quantised
@@ -36,7 +37,8 @@ class Recipe:
             return fp32
         if self.precision == "fp16":
             return halved(fp32, self.kept)
-        return quantised(fp32, self.precision, self.ceilings, self.kept)
+        int8 = quantised(fp32, self.precision, self.ceilings, self.kept)
+        return with_byte_entry(int8) if self.precision == "int8-cpu" else int8
 
     def keeping(self, layers: set[str]) -> Recipe:
         return replace(self, kept=self.kept | layers)
