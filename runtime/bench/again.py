@@ -14,8 +14,8 @@ from runtime.bench import yardstick
 from runtime.bench.card import Card, Identity, Served, installed_libraries
 from runtime.bench.contestants import Contestant
 from runtime.bench.result import BenchResult
+from runtime.bench.served_file import served_file
 from runtime.bench.spells import Measured, Pace, measure
-from runtime.engine_facts import ENGINE_SUFFIX, engine_path
 from runtime.engine_file import servable_facts
 from runtime.engines import Serving
 from runtime.machine import machine
@@ -66,18 +66,13 @@ def identity_of(contestant: Contestant) -> Identity:
 
 
 def _onnx_sha256(contestant: Contestant) -> str:
-    model, trust = contestant.model, contestant.serving.trust_engine
-    if model.suffix == ENGINE_SUFFIX and model.is_file():
-        return servable_facts(model, trust=trust).onnx_sha256
-    if model.is_file():
-        return sha256_of(model)
-    if contestant.engine == "tensorrt" and engine_path(model, contestant.precision).exists():
-        return servable_facts(engine_path(model, contestant.precision), trust=trust).onnx_sha256
-    manifest = read_manifest(model)
-    file = manifest.file(contestant.precision)
+    model, precision = contestant.model, contestant.precision
+    file = served_file(model, contestant.engine, precision)
     if file is None:
+        found = ", ".join(read_manifest(model).precisions) or "none"
         raise ModelError(
-            f"{model}: wanted precision {contestant.precision}, as on the card, found "
-            f"{', '.join(manifest.precisions) or 'none'}; export it with this precision"
+            f"{model}: wanted precision {precision}, as on the card, found {found}; export it with this precision"
         )
-    return file.sha256
+    if file.is_engine:
+        return servable_facts(file.path, trust=contestant.serving.trust_engine).onnx_sha256
+    return file.onnx.sha256 if file.onnx else sha256_of(file.path)

@@ -11,7 +11,6 @@ from time import sleep
 
 from fcn_edge import __version__
 from fcn_edge.files import sha256_of
-from fcn_edge.manifest import read_manifest
 from fcn_edge.progress import say
 from runtime.bench.contestants import engine_of
 from runtime.bench.during import during
@@ -20,10 +19,10 @@ from runtime.bench.memory import peak_bytes, reset_peak
 from runtime.bench.power import mean_watts
 from runtime.bench.result import CLOSED, OPEN, BenchResult, BenchSettings, Energy, Memory, ModelDigest
 from runtime.bench.samples import Samples
+from runtime.bench.served_file import served_file
 from runtime.bench.shots import Shot, Shots
 from runtime.bench.stability import stability
 from runtime.bench.watch import Watch
-from runtime.engine_facts import engine_path
 from runtime.gpu_state import nvml_gpu
 from runtime.machine import machine
 from runtime.segmenter import Segmenter
@@ -129,20 +128,11 @@ def _is_enough(samples: Samples, config: BenchConfig) -> bool:
 
 
 def _digest(model: Path, session: Session) -> ModelDigest:
-    path = opened_file(model, session)
-    return ModelDigest(path.name, sha256_of(path), path.stat().st_size)
-
-
-def opened_file(model: Path, session: Session) -> Path:
-    """The file behind a session that was opened of `model`: of a bundle, the engine or ONNX file of its precision."""
+    """Of the file behind a session that was opened of `model`."""
     precision = session.facts.precision
-    if not model.is_dir():
-        return model
-    if engine_of(session) == "tensorrt":
-        return engine_path(model, precision)
-    file = read_manifest(model).file(precision)
+    file = served_file(model, engine_of(session), precision)
     assert file, f"a session of {precision}, which {model} does not hold"
-    return model / file.name
+    return ModelDigest(file.path.name, sha256_of(file.path), file.path.stat().st_size)
 
 
 def _settings(session: Session, shot: Shot, config: BenchConfig, threads: int | None) -> BenchSettings:

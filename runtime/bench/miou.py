@@ -8,10 +8,9 @@ from typing import Any
 
 from fcn_edge.datasets import Dataset
 from fcn_edge.errors import SourceError
-from fcn_edge.manifest import read_manifest
 from fcn_edge.scoring import answer, require_same_classes
 from runtime.bench.contestants import Contestant
-from runtime.engine_facts import engine_path
+from runtime.bench.served_file import served_file
 from runtime.engine_file import servable_facts
 from runtime.segmenter import Segmenter
 from runtime.session_protocol import Session
@@ -60,18 +59,14 @@ def _measured(contestant: Contestant, session: Session, dataset: Dataset) -> Mea
 
 def _proved(contestant: Contestant) -> MeanIou | None:
     """What its bundle tells; a file on its own tells nothing."""
-    if not contestant.model.is_dir():
+    file = served_file(contestant.model, contestant.engine, contestant.precision)
+    if file is None or file.manifest is None or file.onnx is None:
         return None
-    manifest = read_manifest(contestant.model)
-    file = manifest.file(contestant.precision)
-    if file is None:
-        return None
-    pictures = str(manifest.provenance.get("proved_on_sha256", ""))
-    if contestant.engine == "tensorrt":
-        path = engine_path(contestant.model, contestant.precision)
-        facts = servable_facts(path, trust=contestant.serving.trust_engine)
+    if file.is_engine:
+        facts = servable_facts(file.path, trust=contestant.serving.trust_engine)
         return _mean_iou(facts.scores, BUILT, facts.scored_on)
-    return _mean_iou(file.scores, PROXY if file.proxy else EXPORTED, pictures)
+    pictures = str(file.manifest.provenance.get("proved_on_sha256", ""))
+    return _mean_iou(file.onnx.scores, PROXY if file.onnx.proxy else EXPORTED, pictures)
 
 
 def _mean_iou(scores: Mapping[str, Any], origin: str, pictures: str) -> MeanIou | None:

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from fcn_edge.files import json_text, sha256_of
-from fcn_edge.manifest import read_manifest
 from runtime.bench import measure
-from runtime.bench.measure import Bench, BenchConfig, bench, measured, opened_file
+from runtime.bench.measure import Bench, BenchConfig, bench, measured
 from runtime.bench.result import CLOSED, OPEN, BenchResult
 from runtime.session import open_session
 from tests.runtime.bench.slow_models import SHOTS, SIZE_HW, segmenter_of
@@ -158,14 +157,6 @@ def test_the_memory_is_this_processes(passing: Passing) -> None:
     memory = passing(replace(AT_ONCE, frames=3)).result.memory
     assert memory.process_bytes is not None and memory.process_bytes > 10_000_000
     assert memory.serving_bytes is None or memory.serving_bytes <= memory.process_bytes
-
-
-@pytest.mark.parametrize("precision", ["fp32", "int8-cpu"])
-def test_the_file_that_was_opened_of_a_bundle_is_named(precision: str, tiny_bundle: Path) -> None:
-    with open_session(tiny_bundle, "onnxruntime", precision) as session:
-        path = opened_file(tiny_bundle, session)
-    manifest = read_manifest(tiny_bundle).file(precision)
-    assert manifest is not None and sha256_of(path) == manifest.sha256
 
 
 def test_samples_are_those_of_a_real_model(tiny_bundle: Path) -> None:
