@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,21 @@ RUNS_APART = 0.02
 # No two programs slow down quite alike: where the yardstick took 24 times as long, a model took 18 times; that is a
 # tenth of the logarithm, and a quarter is allowed for.
 UNLIKE = 0.25
-TELLS = 0.05  # an interval within this to either side of 1 tells that nothing changed; a wider one tells nothing
+TELLS = 0.07  # an interval within this to either side of 1 tells that nothing changed; a wider one tells nothing
+
+
+@dataclass(frozen=True)
+class Where:
+    """What `machine` does not know: the session's device, and the machine's state while it was measured."""
+
+    device: str
+    state: Mapping[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Which processor or GPU, and a Jetson's power mode."""
+        _, place, *_ = [*self.device.split(", "), ""]
+        return {"device": place, "power mode": self.state.get("power_mode")}
 
 
 @dataclass(frozen=True)
@@ -42,13 +56,15 @@ class Outcome:
     is_same_kind: bool  # of machine
     changes: tuple[str, ...]  # of machine and libraries, in words
     date: str  # of the card
+    state: Mapping[str, Any]  # of the machine now, as a result's `state["during"]`
 
     @property
     def verdict(self) -> str:
         """A word, or two."""
         if is_different(self.ratio):
             return "slower" if self.ratio.value > 1 else "faster"
-        return "the same" if self.ratio.half_width <= TELLS else "cannot tell"
+        is_near = 1 / (1 + TELLS) <= self.ratio.low and self.ratio.high <= 1 + TELLS
+        return "the same" if is_near else "cannot tell"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -62,16 +78,18 @@ class Outcome:
             "same_kind_of_machine": self.is_same_kind,
             "changes": list(self.changes),
             "card_date": self.date,
+            "state": dict(self.state),
         }
 
 
-def outcome(card: Card, now: Measured) -> Outcome:
+def outcome(card: Card, now: Measured, where: Where) -> Outcome:
     """Of `again.spells_of` the card's model.
 
     The interval holds the spread of the spells of both runs, RUNS_APART, and UNLIKE of what the machine changed by.
     """
     spells, yards = now.spells_ms[MODEL], now.spells_ms[yardstick.NAME]
-    is_same_kind = not _machine_changes(card)
+    changes = _machine_changes(card, where)
+    is_same_kind = not changes
     if is_same_kind and _has_yardstick(card):
         machine_ratio = ratio_of_runs(yards, card.yardstick_ms)
         shift = abs(math.log(machine_ratio.value))
@@ -82,7 +100,8 @@ def outcome(card: Card, now: Measured) -> Outcome:
         machine_ratio, allowance = None, RUNS_APART
         ratio = ratio_of_runs(spells, card.spells_ms, allowance)
     ends = median_ms(card.spells_ms), median_ms(spells)
-    return Outcome(ratio, *ends, machine_ratio, allowance, is_same_kind, _changes(card), card.result.date)
+    changes += _library_changes(card)
+    return Outcome(ratio, *ends, machine_ratio, allowance, is_same_kind, tuple(changes), card.result.date, where.state)
 
 
 def _relative(spells: Sequence[Blocks], yards: Sequence[Blocks]) -> list[list[float]]:
@@ -116,24 +135,28 @@ def _has_yardstick(card: Card) -> bool:
     return is_same and DEVICES.get(card.served.engine) == "CPU"
 
 
-def _changes(card: Card) -> tuple[str, ...]:
-    then, now = card.libraries, installed_libraries()
-    libraries = [
-        f"{name} {then.get(name, 'none')} then, {now.get(name, 'none')} now"
-        for name in sorted({*then, *now})
-        if then.get(name) != now.get(name)
-    ]
-    return (*_machine_changes(card), *libraries)
+def _library_changes(card: Card) -> list[str]:
+    return _differences(card.libraries, installed_libraries())
 
 
-def _machine_changes(card: Card) -> list[str]:
+def _machine_changes(card: Card, where: Where) -> list[str]:
     then, now = card.result.machine, machine()
+    machines = ({name: facts.get(name) for name in OF_MACHINES} for facts in (then, now))
+    before = Where(card.result.device, card.result.state.get("during", {}))
+    places = (before.facts, where.facts)
+    return _differences(*({**one, **place} for one, place in zip(machines, places, strict=True)))
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
-        f"{name} {_told(then.get(name))} then, {_told(now[name])} now"
-        for name in OF_MACHINES
-        if then.get(name) != now[name]
+        f"{name} {_told(then.get(name))} then, {_told(now.get(name))} now"
+        for name in [*then, *sorted(now.keys() - then.keys())]
+        if then.get(name) != now.get(name)
     ]
 
 
 def _told(fact: Any) -> str:
+    """Of a card, which is anybody's file."""
+    if fact is None:
+        return "none"
     return printable(" ".join(map(str, fact)) if isinstance(fact, list) else str(fact))

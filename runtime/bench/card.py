@@ -175,11 +175,13 @@ def _spells(content: Sequence[Blocks]) -> tuple[tuple[float, ...], ...]:
 def _result(content: Any) -> BenchResult:
     """What is told of it later is of the types that it should have."""
     result = BenchResult.from_json(content)
+    if not all(isinstance(part, Mapping) for part in (result.state, *result.state.values())):
+        raise TypeError(f"{result.state!r} for the machine's state")
     for name in OF_MACHINES:
         fact = result.machine.get(name)
         if not all(isinstance(part, (str, int, NoneType)) for part in (fact if isinstance(fact, list) else [fact])):
             raise TypeError(f"{fact!r} for the machine's {name}")
-    return replace(result, date=printable(_text(result.date)))
+    return replace(result, date=printable(_text(result.date)), device=_text(result.device))
 
 
 def _words(content: Mapping[str, Any]) -> dict[str, str]:

@@ -13,18 +13,26 @@ from fcn_edge.files import json_text, write_json
 from fcn_edge.options import NumberRange
 from fcn_edge.progress import say
 from runtime.bench.again import card_of, contestant_from, identity_of, spells_of
-from runtime.bench.against import Outcome, outcome, require_not_slower, require_same_model
+from runtime.bench.against import Outcome, Where, outcome, require_not_slower, require_same_model
 from runtime.bench.card import read_card, write_card
 from runtime.bench.compare import drawn_frame
 from runtime.bench.contestants import Contestant
-from runtime.bench.result import BenchResult
+from runtime.bench.during import during
+from runtime.bench.result import BenchResult, now_told
 from runtime.bench.spells import Pace
+from runtime.bench.told import conditions
+from runtime.bench.watch import Watch
+from runtime.gpu_state import nvml_gpu
 
 FILE = click.Path(path_type=Path)
 PACE = Pace(limit_s=120.0)  # a slow model takes its time
 
 OPTIONS = (
-    click.option("--card", type=FILE, help="Also keep all that another machine can measure again, as JSON."),
+    click.option(
+        "--card",
+        type=FILE,
+        help="Also keep all that another machine can measure again, as JSON; takes up to two minutes more.",
+    ),
     click.option(
         "--against",
         type=FILE,
@@ -76,22 +84,25 @@ def bench_against(model: Path, options: AgainstOptions, *, trust_engine: bool) -
     with contestant.open() as session:
         frame = drawn_frame(card.served.frame_hw)
         contestant.require_mask(session, frame)
-        contestant = contestant.settled(session)
-    result = outcome(card, spells_of(contestant, frame, card.pace))
+        contestant, device = contestant.settled(session), session.device
+    with nvml_gpu() as gpu, Watch(Path("/"), gpu) as watch:
+        measured = spells_of(contestant, frame, card.pace)
+    result = outcome(card, measured, Where(device, during(watch)))
     _tell(result, model, options)
     if options.fail_if_slower is not None:
         require_not_slower(result, options.fail_if_slower)
 
 
 def _tell(result: Outcome, model: Path, options: AgainstOptions) -> None:
+    figures = {"date": now_told(), **result.to_json()}
     if str(options.json_path) == "-":
-        click.echo(json_text(result.to_json()))
+        click.echo(json_text(figures))
         return
     click.echo(f"{model} against {options.card} of {result.date}: {result.verdict}")
     for line in lines(result):
         click.echo(line)
     if options.json_path:
-        write_json(options.json_path, result.to_json())
+        write_json(options.json_path, figures)
 
 
 def lines(result: Outcome) -> list[str]:
@@ -109,4 +120,5 @@ def lines(result: Outcome) -> list[str]:
         f"{100 * result.allowance:.1f} % more for what differs between runs",
         f"on a machine of {kind} kind",
         *result.changes,
+        *conditions(result.state),
     ]

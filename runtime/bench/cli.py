@@ -10,7 +10,7 @@ import click
 
 from fcn_edge.datasets import KINDS
 from fcn_edge.datasets.street import draw_street
-from fcn_edge.errors import UsageError
+from fcn_edge.errors import ModelError, UsageError
 from fcn_edge.files import json_text, require_writable, write_json
 from fcn_edge.images import fit_frame
 from fcn_edge.interrupt import Interrupt
@@ -55,7 +55,7 @@ FILE = click.Path(path_type=Path)
     type=NumberRange(0, min_open=True),
     default=BenchConfig.most_s,
     show_default=f"{BenchConfig.most_s:g}, with --compare {Pace.limit_s:g}",
-    help="At most.",
+    help="At most; --compare measures three spells in any case.",
 )
 @click.option("--warmup", type=NumberRange(0), default=BenchConfig.warmup_s, show_default=True, help="Seconds ...")
 @click.option(
@@ -102,7 +102,8 @@ def bench_command(
     of how many times as long they take are within 3 %. --card keeps a model's figures; with --against, here or on
     another machine, the model is measured as its card says: faster, slower, the same, or too noisy to tell.
 
-    The figures are stable when the medians of three windows in a row, of a second each, agree within 10 %.
+    The figures are stable when the medians of the last three windows, of a second and ten frames at least, and that of
+    all frames agree within 10 %.
 
     Where trtexec's words are used they mean the same: latency is H2D + compute + D2H (our infer.gpu). Its throughput
     overlaps frames, ours does not; from TensorRT 11 on it leaves out transfers and spins unless told otherwise.
@@ -128,7 +129,11 @@ def bench_command(
     config = BenchConfig(rate, warmup_frames, warmup, frames, seconds)
     found, contestant = _measured(model, serving, config, given, frame_hw)
     if with_cold_start or card:
-        found = replace(found, result=replace(found.result, cold_start=cold_start(model, serving)))
+        try:
+            found = replace(found, result=replace(found.result, cold_start=cold_start(model, serving)))
+        except ModelError:
+            _tell(found, json_path, plot)  # what was measured is not lost
+            raise
     _tell(found, json_path, plot)
     if card:
         keep_card(card, contestant, frame_hw, found.result)

@@ -29,7 +29,12 @@ def cold_start(model: Path, serving: Mapping[str, Any]) -> ColdStart:
 def _start(model: Path, serving: Mapping[str, Any]) -> ColdStart:
     command = [sys.executable, "-m", "runtime.bench.first_mask", str(model), json.dumps(dict(serving))]
     began = monotonic()  # one clock for every process of a machine
-    done = subprocess.run(command, capture_output=True, text=True, timeout=MOST_S, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=MOST_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise ModelError(
+            f"{model}: wanted a first mask within {MOST_S:.0f} s, found none; try `fcn-edge run`"
+        ) from None
     if done.returncode:
         found = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise ModelError(f"{model}: wanted a first mask from a fresh process, found: {found}; try `fcn-edge run`")

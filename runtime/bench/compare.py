@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,16 @@ from fcn_edge.datasets import Dataset
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.images import fit_frame
 from runtime.bench.contestants import Contestant
+from runtime.bench.during import during
 from runtime.bench.miou import MeanIou, Scorer
 from runtime.bench.ratios import Interval, is_different, median_ms, paired_ratio, verdict
 from runtime.bench.spells import Measured, Pace, measure
+from runtime.bench.watch import Watch
+from runtime.gpu_state import nvml_gpu
+from runtime.latency import summarise
 
 SCHEMA_VERSION = 1
+ALIKE = 0.05  # so much slower than another, a fraction, is as fast as it when it is better
 
 HW = tuple[int, int]
 
@@ -32,8 +38,9 @@ class Row:
     device: str
     model_hw: HW
     frame_hw: HW
+    frames: int  # that were measured
     p50_ms: Interval
-    p99_ms: float
+    p99_ms: float | None  # of P99_FROM frames at least
     ratio: Interval | None  # its time over that of the first, which has none
     mean_iou: MeanIou | None
     behind: str | None  # who is no slower, no worse, and faster or better: the fastest of those
@@ -56,6 +63,7 @@ class Row:
             "device": self.device,
             "model_hw": list(self.model_hw),
             "frame_hw": list(self.frame_hw),
+            "frames": self.frames,
             "p50_ms": self.p50_ms.to_json(),
             "p99_ms": self.p99_ms,
             "time_over_first": self.ratio.to_json() if self.ratio else None,
@@ -76,6 +84,7 @@ class Comparison:
     rounds: int  # of a spell
     seconds: float
     half_width: float  # of the widest ratio's interval, as a fraction
+    state: Mapping[str, Any] = field(default_factory=dict)  # of the machine, as a result's `state["during"]`
 
     @property
     def is_narrow(self) -> bool:
@@ -92,6 +101,7 @@ class Comparison:
             "seconds": self.seconds,
             "half_width": self.half_width,
             "is_narrow": self.is_narrow,
+            "state": dict(self.state),
         }
 
     def verdicts(self) -> list[str]:
@@ -111,10 +121,11 @@ def compare(
     scorer = Scorer(dataset)
     seen = [_first_seen(contestant, frame_hw, scorer) for contestant in contestants]
     openers = {one.name: one.contestant.opener(one.frame) for one in seen}
-    measured = measure(openers, pace, lambda sofar: _widest(_ratios_to_first(sofar)))
+    with nvml_gpu() as gpu, Watch(Path("/"), gpu) as watch:
+        measured = measure(openers, pace, lambda sofar: _widest(_ratios_to_first(sofar)))
     rows = tuple(_row(one, measured, seen) for one in seen)
-    rounds = len(measured.spells_ms[rows[0].name][0])
-    return Comparison(rows, pace, measured.spells, rounds, measured.seconds, _widest(_ratios_to_first(measured)))
+    rounds, width = len(measured.spells_ms[rows[0].name][0]), _widest(_ratios_to_first(measured))
+    return Comparison(rows, pace, measured.spells, rounds, measured.seconds, width, during(watch))
 
 
 @dataclass(frozen=True)
@@ -157,8 +168,9 @@ def _row(one: _Seen, measured: Measured, seen: Sequence[_Seen]) -> Row:
         one.device,
         one.model_hw,
         (one.frame.shape[0], one.frame.shape[1]),
+        len(measured.frames_ms[name]),
         median_ms(spells[name]),
-        measured.percentile_ms(name, 99),
+        summarise(measured.frames_ms[name])["p99"],
         ratios.get(seen[0].name),
         one.mean_iou,
         min(ahead, key=lambda other: median_ms(spells[other]).value, default=None),
@@ -177,10 +189,12 @@ def _widest(ratios: Sequence[Interval]) -> float:
 def is_behind(ratio: Interval, own: MeanIou | None, others: MeanIou | None) -> bool:
     """Whether another, over whose time `ratio` is, dominates: it is no slower, no worse, and faster or better.
 
-    Slower is who was seen to be; better is who is it in hundredths of a point.
+    Faster is who was seen to be, no slower who is within ALIKE by the whole interval; better is who is it in hundredths
+    of a point, on the same pictures.
     """
-    if own is None or others is None:
+    if own is None or others is None or not own.is_comparable(others):
         return False
-    pace = ratio.value - 1 if is_different(ratio) else 0.0  # above 0 where the other is faster
     gain = own.shown - others.shown
-    return pace >= 0 and gain <= 0 and (pace > 0 or gain < 0)
+    is_faster = is_different(ratio) and ratio.value > 1
+    is_no_slower = is_faster or ratio.low >= 1 / (1 + ALIKE)
+    return is_no_slower and gain <= 0 and (is_faster or gain < 0)

@@ -15,9 +15,10 @@ from fcn_edge.files import json_text, write_json
 from fcn_edge.progress import say
 from fcn_edge.report import print_table
 from runtime.bench.compare import Comparison, compare
-from runtime.bench.compare_told import plot_sections, rows_told, sentences
+from runtime.bench.compare_told import doubts, plot_sections, rows_told, sentences
 from runtime.bench.contestants import contestant_served, contestants_of
 from runtime.bench.plot_file import save_plot
+from runtime.bench.result import now_told
 from runtime.bench.spells import Pace
 from runtime.machine import machine
 
@@ -61,7 +62,8 @@ def compare_models(words: tuple[str, ...], serving: dict[str, Any], options: Com
 def _tell(comparison: Comparison, options: CompareOptions) -> None:
     here = machine()
     title = f"{len(comparison.rows)} models in turns on {here['processor']}"
-    figures = {**comparison.to_json(), "machine": here, "version": __version__}
+    figures = {"date": now_told(), **comparison.to_json(), "doubts": doubts(comparison.rows), "machine": here}
+    figures["version"] = __version__
     if str(options.json_path) == "-":
         click.echo(json_text(figures))
     else:

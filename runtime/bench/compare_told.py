@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from fcn_edge.charts import bar_chart, scatter_chart
 from fcn_edge.report import Section
 from runtime.bench.compare import Comparison, Row
 from runtime.bench.miou import MEASURED
 from runtime.bench.ratios import Interval
+from runtime.bench.told import conditions
 
 
 def rows_told(comparison: Comparison) -> list[list[str]]:
     """A table: the header, then a row for each; a column that would tell nothing is left out."""
     has_iou = any(row.mean_iou for row in comparison.rows)
-    header = ["model", "served by", "p50 ms", "p99 ms", "time / first"]
+    header = ["model", "served by", "n", "p50 ms", "p99 ms", "time / first"]
     rows = [_row(number, row) for number, row in enumerate(comparison.rows, start=1)]
     if not has_iou:
         return [header, *rows]
@@ -25,7 +27,8 @@ def rows_told(comparison: Comparison) -> list[list[str]]:
 
 def _row(number: int, row: Row) -> list[str]:
     ratio = f"{row.ratio.value:.2f} ({_ends(row.ratio)})" if row.ratio else "1"
-    return [f"{number} {row.name}", row.served_by, _p50(row), f"{row.p99_ms:.2f}", ratio]
+    p99 = "-" if row.p99_ms is None else f"{row.p99_ms:.2f}"
+    return [f"{number} {row.name}", row.served_by, str(row.frames), _p50(row), p99, ratio]
 
 
 def _p50(row: Row) -> str:
@@ -46,20 +49,21 @@ def _ends(interval: Interval) -> str:
 
 def sentences(comparison: Comparison) -> list[str]:
     """What the table means, and how far to trust it."""
-    return [*comparison.verdicts(), *_doubts(comparison.rows), _measured(comparison)]
+    return [*comparison.verdicts(), *doubts(comparison.rows), _measured(comparison), *conditions(comparison.state)]
 
 
-def _doubts(rows: Sequence[Row]) -> list[str]:
+def doubts(rows: Sequence[Row]) -> list[str]:
+    """Why figures that stand side by side may not be compared."""
     known = [row.mean_iou for row in rows if row.mean_iou]
-    doubts = []
-    if len({iou.pictures for iou in known}) > 1:
-        doubts.append("their mean IoUs are of different pictures and cannot be compared: give --data")
-    elif any(iou.origin != MEASURED for iou in known):
+    told = []
+    if not all(one.is_comparable(other) for one, other in pairwise(known)):
+        told.append("their mean IoUs are of different pictures and cannot be compared: give --data")
+    if any(iou.origin != MEASURED for iou in known):
         origins = " and ".join(sorted({iou.origin for iou in known} - {MEASURED}))
-        doubts.append(f"* mean IoU as told by the {origins}; --data measures it here")
+        told.append(f"* mean IoU as told by the {origins}; --data measures it here")
     if len({row.frame_hw for row in rows}) > 1:
-        doubts.append("each gets frames of its model's size; --frame gives all the same")
-    return doubts
+        told.append("each gets frames of its model's size; --frame gives all the same")
+    return told
 
 
 def _measured(comparison: Comparison) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from time import sleep
 
@@ -17,11 +16,10 @@ from runtime.bench.during import during
 from runtime.bench.loops import Answer, closed_loop, open_loop, warm_up
 from runtime.bench.memory import peak_bytes, reset_peak
 from runtime.bench.power import mean_watts
-from runtime.bench.result import CLOSED, OPEN, BenchResult, BenchSettings, Energy, Memory, ModelDigest
+from runtime.bench.result import CLOSED, OPEN, BenchResult, BenchSettings, Energy, Memory, ModelDigest, now_told
 from runtime.bench.samples import Samples
 from runtime.bench.served_file import served_file
 from runtime.bench.shots import Shot, Shots
-from runtime.bench.stability import stability
 from runtime.bench.watch import Watch
 from runtime.gpu_state import nvml_gpu
 from runtime.machine import machine
@@ -124,7 +122,7 @@ def _is_enough(samples: Samples, config: BenchConfig) -> bool:
         return samples.frames >= config.frames
     if config.rate is None and samples.seconds >= config.most_s:
         return True
-    return samples.frames >= FEWEST_FRAMES and stability(samples.windows_ms).stable
+    return samples.frames >= FEWEST_FRAMES and samples.is_stable
 
 
 def _digest(model: Path, session: Session) -> ModelDigest:
@@ -153,9 +151,9 @@ def _settings(session: Session, shot: Shot, config: BenchConfig, threads: int | 
 def _result(
     settings: BenchSettings, digest: ModelDigest, device: str, config: BenchConfig, samples: Samples, seen: Seen
 ) -> BenchResult:
-    verdict = stability(samples.windows_ms)
+    verdict = samples.stability()
     return BenchResult(
-        date=datetime.now().astimezone().isoformat(timespec="seconds"),
+        date=now_told(),
         version=__version__,
         mode=CLOSED if config.rate is None else OPEN,
         rate=config.rate,

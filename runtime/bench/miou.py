@@ -24,7 +24,13 @@ class MeanIou:
 
     value: float
     origin: str
-    pictures: str = ""  # a digest of what it was found on: only what is equal there can be compared
+    pictures: str = ""  # a digest of what it was found on; none is needed where all are MEASURED
+
+    def is_comparable(self, other: MeanIou) -> bool:
+        """Whether both are of the same pictures."""
+        if MEASURED in (self.origin, other.origin):
+            return self.origin == other.origin
+        return self.pictures == other.pictures != ""
 
     @property
     def shown(self) -> float:

@@ -16,6 +16,11 @@ TAKES = {
     AGAINST: {"against", "allow_other_model", "fail_if_slower", "trust_engine"},
 }
 ALWAYS = {"models", "json_path"}
+APART = (
+    ("card", "pictures", "a card is of a frame that any machine can draw"),
+    ("card", "rate", "a card tells how fast it can go, which is measured again in the same way"),
+    ("frames", "seconds", "so many frames are measured however long they take"),
+)
 
 
 def mode_of(context: click.Context) -> str:
@@ -28,8 +33,11 @@ def mode_of(context: click.Context) -> str:
             raise UsageError(
                 f"wanted options that go together, found {options[name].opts[0]} {_beside(mode)}; leave it out"
             )
-    if {"card", "pictures"} <= set(given):
-        raise UsageError("wanted --card or --pictures, found both; a card is of a frame that any machine can draw")
+    for one, other, why in APART:
+        if {one, other} <= set(given):
+            raise UsageError(f"wanted --{one} or --{other}, found both; {why}")
+    if "split" in given and "data" not in given:
+        raise UsageError("wanted --data with --split, found --split alone; leave it out")
     _require_models(context.params["models"], mode)
     return mode
 

@@ -11,8 +11,10 @@ from typing import Any
 from runtime.jetson import rails_w
 from runtime.system_files import number_of, paths_of, text_of
 
-# The rail that all others of a Jetson Orin Nano or NX hang on. AGX boards have none: theirs are added up.
-WHOLE_BOARD = "VDD_IN"
+# The rail that all others of a board hang on: of a Jetson Orin Nano or NX, of a Thor. Those of AGX boards are added up.
+WHOLE_BOARDS = ("VDD_IN", "VIN")
+# An AGX Orin's memory, which hangs on its VIN_SYS_5V0 and is in its figure (Jetson Linux Developer Guide).
+PARTS = ("VDDQ_VDD2_1V8AO",)
 
 # Linux's powercap: a counter of microjoules for each processor, Intel's or AMD's. Mostly only root may read it.
 PACKAGES = "sys/class/powercap/intel-rapl:*"
@@ -48,9 +50,11 @@ def look_at_power(root: Path, gpu: Mapping[str, Any], at_s: float) -> PowerLook:
 
 
 def _board_watts(rails: Mapping[str, float]) -> dict[str, float]:
-    if WHOLE_BOARD in rails:
-        return {WHOLE_BOARD: rails[WHOLE_BOARD]}
-    return {" + ".join(rails): sum(rails.values())} if rails else {}
+    for whole in WHOLE_BOARDS:
+        if whole in rails:
+            return {whole: rails[whole]}
+    summed = {name: watts for name, watts in rails.items() if name not in PARTS}
+    return {" + ".join(summed): sum(summed.values())} if summed else {}
 
 
 def _package_counts(root: Path) -> dict[str, Count]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from datetime import datetime
 from typing import Any
-
-from fcn_edge.errors import SourceError
 
 SCHEMA_VERSION = 1
 
@@ -79,7 +76,8 @@ class BenchResult:
 
     `stages_ms`: stage -> n, mean, p50, p90, p95, p99, max. `total` is the sum of a frame's stages in the closed loop;
     in the open loop it is counted for every frame from when it was due to the first mask that is of it or of a newer
-    frame. `windows_ms` are the medians of `total` of one stretch of time after the other, of `settings.window_s`.
+    frame. `windows_ms` are the medians of `total` of one stretch of time after the other, of `settings.window_s`, or
+    longer where that holds too few frames.
     """
 
     date: str  # ISO 8601, with the offset from UTC
@@ -127,18 +125,10 @@ class BenchResult:
         )
 
 
+def now_told() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
 def _hw(sides: Sequence[Any]) -> HW:
     height, width = (int(side) for side in sides)
     return height, width
-
-
-def read_result(path: Path) -> BenchResult:
-    """Of a file that `fcn-edge bench --json` wrote; raises SourceError."""
-    try:
-        return BenchResult.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise SourceError(f"wanted figures of a bench, found nothing at {path}; check the path") from None
-    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise SourceError(
-            f"{path}: wanted what `fcn-edge bench --json FILE` writes, found: {error!r}; measure again"
-        ) from None

@@ -7,6 +7,7 @@ from statistics import median
 
 from runtime.bench.loops import Answer
 from runtime.bench.result import TOTAL
+from runtime.bench.stability import Stability, stability
 from runtime.latency import summarise
 
 WINDOW_FRAMES = 10  # a window's median is of so many at least, however slow the model
@@ -26,6 +27,7 @@ class Samples:
         self.windows_ms: list[float] = []
         self.seconds = 0.0
         self.masks = 0
+        self.is_stable = False  # as of the last window's end
         self._window_s, self._began_s, self._window = window_s, 0.0, list[float]()
 
     def add(self, answer: Answer) -> None:
@@ -42,6 +44,7 @@ class Samples:
         if answer.at_s - self._began_s >= self._window_s and len(self._window) >= WINDOW_FRAMES:
             self.windows_ms.append(median(self._window))
             self._began_s, self._window = answer.at_s, []
+            self.is_stable = self.stability().stable
 
     @property
     def frames(self) -> int:
@@ -50,6 +53,9 @@ class Samples:
     def summary(self) -> dict[str, dict[str, float | None]]:
         """stage -> n, mean, percentiles and max, the total last; of at least one answer."""
         return {stage: summarise(values) for stage, values in {**self.stages_ms, TOTAL: self.totals_ms}.items()}
+
+    def stability(self) -> Stability:
+        return stability(self.windows_ms, median(self.totals_ms))
 
     def late(self, rate: float) -> int:
         """Frames that had no mask when the next was due."""

@@ -49,9 +49,6 @@ class Measured:
     def spells(self) -> int:
         return min(map(len, self.spells_ms.values()), default=0)
 
-    def percentile_ms(self, name: str, percent: float) -> float:
-        return float(np.percentile(self.frames_ms[name], percent))
-
 
 def measure(openers: Mapping[str, Opener], pace: Pace, width: Callable[[Measured], float] | None = None) -> Measured:
     """Spell after spell until `width` of what was measured is within the pace's, or its time is over.

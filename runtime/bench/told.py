@@ -24,7 +24,13 @@ def title(result: BenchResult) -> str:
 
 def lines(result: BenchResult) -> list[str]:
     """The verdict first; a line for each thing that the machine tells."""
-    return [verdict(result), *_open_loop(result), *_gpu(result), *_conditions(result), *_costs(result)]
+    return [
+        verdict(result),
+        *_open_loop(result),
+        *_gpu(result),
+        *conditions(result.state.get("during", {})),
+        *_costs(result),
+    ]
 
 
 def verdict(result: BenchResult) -> str:
@@ -47,8 +53,8 @@ def _gpu(result: BenchResult) -> Iterator[str]:
         yield f"{GPU_SUM} is what trtexec calls latency: H2D + compute + D2H"
 
 
-def _conditions(result: BenchResult) -> Iterator[str]:
-    state = result.state.get("during", {})
+def conditions(state: Mapping[str, Any]) -> Iterator[str]:
+    """What the figures must be read with; `state` as of `during`."""
     told = [*_clocks(state), *_heat(state), *_power_mode(state), *_noise(state)]
     if told:
         yield ", ".join(told)
@@ -97,7 +103,7 @@ def _memory(memory: Memory) -> Iterator[str]:
         opening = f", {_mib(whole)} to open" if whole and serving and whole > NOTABLY * serving else ""
         yield f"memory {_mib(serving or whole or 0)} at most{opening}"
     if memory.gpu_bytes is not None:
-        yield f"GPU memory {_mib(memory.gpu_bytes)} at most"
+        yield f"GPU memory {_mib(memory.gpu_bytes)} at most, of all its processes"
 
 
 def _mib(count: int) -> str:

@@ -16,7 +16,7 @@ from fcn_edge.files import sha256_of
 from fcn_edge.manifest import MANIFEST, read_manifest
 from runtime.bench import yardstick
 from runtime.bench.again import MODEL, contestant_from, identity_of, spells_of
-from runtime.bench.against import RUNS_APART, UNLIKE, Outcome, outcome, require_not_slower, require_same_model
+from runtime.bench.against import RUNS_APART, UNLIKE, Outcome, Where, outcome, require_not_slower, require_same_model
 from runtime.bench.card import Card
 from runtime.bench.card_cli import lines
 from runtime.bench.contestants import Contestant
@@ -32,6 +32,7 @@ from tests.runtime.bench.test_card import CARD
 from tests.runtime.small_bundles import write_bundle
 from tests.runtime.small_engines import BUILDER, become, write_engine
 
+HOW = Where(RESULT.device, RESULT.state["during"])
 HERE = replace(CARD, result=replace(RESULT, machine=machine()), libraries={"numpy": numpy.__version__})
 
 
@@ -49,7 +50,7 @@ def carded(measured: Measured, card: Card = HERE) -> Card:
 
 def test_a_model_is_seldom_called_other_than_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
-        outcome(carded(a_run(seed, monkeypatch, 10.0)), a_run(1000 + seed, monkeypatch, 10.0)).verdict
+        outcome(carded(a_run(seed, monkeypatch, 10.0)), a_run(1000 + seed, monkeypatch, 10.0), HOW).verdict
         for seed in range(60)
     ]
     assert found.count("slower") + found.count("faster") <= 3
@@ -59,7 +60,7 @@ def test_a_model_is_seldom_called_other_than_itself(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(("frame_ms", "verdict"), [(11.0, "slower"), (9.0, "faster")])
 def test_a_planted_tenth_is_found(frame_ms: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
-        outcome(carded(a_run(seed, monkeypatch, 10.0)), a_run(1000 + seed, monkeypatch, frame_ms)).verdict
+        outcome(carded(a_run(seed, monkeypatch, 10.0)), a_run(1000 + seed, monkeypatch, frame_ms), HOW).verdict
         for seed in range(40)
     ]
     assert found.count(verdict) >= 38
@@ -67,7 +68,7 @@ def test_a_planted_tenth_is_found(frame_ms: float, verdict: str, monkeypatch: py
 
 def test_a_slower_machine_is_no_slower_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything takes half as long again: the yardstick shows it, and the interval allows for it."""
-    found = outcome(carded(a_run(1, monkeypatch, 10.0)), a_run(2, monkeypatch, 10.0, slow=1.5))
+    found = outcome(carded(a_run(1, monkeypatch, 10.0)), a_run(2, monkeypatch, 10.0, slow=1.5), HOW)
     assert found.machine_ratio and found.machine_ratio.value == pytest.approx(1.5, rel=0.1)
     assert found.now_ms.value == pytest.approx(15, rel=0.1) and found.ratio.value == pytest.approx(1, abs=0.03)
     assert found.allowance == pytest.approx(RUNS_APART + found.machine_ratio.value**UNLIKE - 1)
@@ -76,7 +77,7 @@ def test_a_slower_machine_is_no_slower_model(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_model_that_slows_down_far_more_than_its_machine_is_slower(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = outcome(carded(a_run(1, monkeypatch, 10.0)), a_run(2, monkeypatch, 16.0, slow=1.2))
+    found = outcome(carded(a_run(1, monkeypatch, 10.0)), a_run(2, monkeypatch, 16.0, slow=1.2), HOW)
     assert found.verdict == "slower"
 
 
@@ -84,7 +85,7 @@ def test_a_planted_tenth_of_real_work_is_found(monkeypatch: pytest.MonkeyPatch) 
     by_the_processors_clock(monkeypatch)
     pace = Pace(limit_s=30.0, spells=6, rounds=5, block_s=0.02, warmup_s=0.01)
     card = carded(spells_of(busy("x", 40), FRAME, pace))
-    same, slowed = (outcome(card, spells_of(busy("x", work), FRAME, pace)) for work in (40, 44))
+    same, slowed = (outcome(card, spells_of(busy("x", work), FRAME, pace), HOW) for work in (40, 44))
     assert same.verdict in ("the same", "cannot tell") and slowed.verdict == "slower"
     assert slowed.ratio.value == pytest.approx(1.1, rel=0.05)
 
@@ -95,39 +96,51 @@ MEASURED = Measured({MODEL: list(CARD.spells_ms), yardstick.NAME: list(CARD.yard
 @pytest.mark.parametrize(("name", "fact"), [("processor", "Z80"), ("cores", 64), ("board", "Orin"), ("features", [])])
 def test_another_machine_is_told_and_its_yardstick_not_used(name: str, fact: object) -> None:
     card = replace(HERE, result=replace(RESULT, machine={**machine(), name: fact}))
-    found = outcome(card, MEASURED)
+    found = outcome(card, MEASURED, HOW)
     assert not found.is_same_kind and found.machine_ratio is None and found.allowance == RUNS_APART
     assert found.changes[0].startswith(f"{name} ")
     assert "on a machine of another kind" in lines(found)
 
 
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (Where("TensorRT 10.3, NVIDIA A2, int8, CUDA graph", {}), "device CPU then, NVIDIA A2 now"),
+        (Where(RESULT.device, {"power_mode": "15W"}), "power mode none then, 15W now"),
+    ],
+)
+def test_another_gpu_or_power_mode_is_another_machine(where: Where, words: str) -> None:
+    found = outcome(HERE, MEASURED, where)
+    assert not found.is_same_kind and words in lines(found)
+
+
 def test_the_same_machine_is_told() -> None:
-    found = outcome(HERE, MEASURED)
+    found = outcome(HERE, MEASURED, HOW)
     assert found.is_same_kind and found.ratio.value == pytest.approx(1)
     assert "on a machine of the same kind" in lines(found)
 
 
 def test_other_libraries_are_told_and_another_numpy_is_another_yardstick() -> None:
-    found = outcome(replace(HERE, libraries={"numpy": "1.26.4", "openvino": "2020.1"}), MEASURED)
+    found = outcome(replace(HERE, libraries={"numpy": "1.26.4", "openvino": "2020.1"}), MEASURED, HOW)
     assert f"numpy 1.26.4 then, {numpy.__version__} now" in found.changes
     assert any(change.startswith("openvino 2020.1 then, 20") for change in found.changes)
     assert found.machine_ratio is None
-    assert outcome(replace(HERE, yardstick_version=0), MEASURED).machine_ratio is None
+    assert outcome(replace(HERE, yardstick_version=0), MEASURED, HOW).machine_ratio is None
 
 
 def test_of_a_gpu_the_yardstick_says_nothing() -> None:
-    assert outcome(HERE, MEASURED).machine_ratio
+    assert outcome(HERE, MEASURED, HOW).machine_ratio
     for engine in ("tensorrt", "openvino-gpu", "onnxruntime-cuda"):
-        assert outcome(replace(HERE, served=replace(HERE.served, engine=engine)), MEASURED).machine_ratio is None
+        assert outcome(replace(HERE, served=replace(HERE.served, engine=engine)), MEASURED, HOW).machine_ratio is None
 
 
 def test_an_outcome_is_json() -> None:
-    told = json.loads(json.dumps(outcome(HERE, MEASURED).to_json()))
+    told = json.loads(json.dumps(outcome(HERE, MEASURED, HOW).to_json()))
     assert told["verdict"] == "the same" and told["time_over_cards"]["low"] < 1
 
 
 def with_ratio(low: float, value: float, high: float) -> Outcome:
-    found = outcome(HERE, MEASURED)
+    found = outcome(HERE, MEASURED, HOW)
     return replace(found, ratio=replace(found.ratio, low=low, value=value, high=high))
 
 
@@ -138,6 +151,8 @@ def with_ratio(low: float, value: float, high: float) -> Outcome:
         ((0.80, 0.90, 0.98), "faster"),
         ((0.97, 1.00, 1.03), "the same"),
         ((0.90, 1.05, 1.22), "cannot tell"),
+        ((0.996, 1.044, 1.095), "cannot tell"),
+        ((0.995, 1.03, 1.065), "the same"),
     ],
 )
 def test_a_wide_interval_tells_nothing(ends: tuple[float, float, float], verdict: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from fcn_edge.errors import ModelError
 from runtime.bench import cold_start as module
 from runtime.bench.cold_start import cold_start
 from runtime.bench.result import ColdStart
+from tests.conftest import call_fcn_edge
 
 SERVING = {"engine": "onnxruntime", "precision": "fp32", "threads": 1, "trust_engine": False, "cuda_graph": True}
 
@@ -29,3 +31,19 @@ def test_the_start_in_the_middle_is_told_with_its_own_parts(monkeypatch: pytest.
 def test_a_start_that_fails_is_told_in_one_line_with_its_reason(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no_such_model"):
         cold_start(tmp_path / "no_such_model", SERVING)
+
+
+def test_a_start_that_does_not_end_is_given_up(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_S", 0.05)
+    with pytest.raises(ModelError, match="wanted a first mask within"):
+        cold_start(tiny_bundle, SERVING)
+
+
+def test_what_was_measured_before_a_start_that_fails_is_not_lost(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_S", 0.05)
+    figures = tmp_path / "bench.json"
+    done = call_fcn_edge("bench", tiny_bundle, "--frames", 3, "--warmup", 0, "--cold-start", "--json", figures)
+    assert done.returncode == 4 and "wanted a first mask within" in done.stderr
+    assert "ms p50" in done.stdout and json.loads(figures.read_text())["frames"] == 3

@@ -56,7 +56,9 @@ def test_real_sessions_are_compared_with_all_that_is_known_of_them(tiny_bundle: 
             file.scores["mean_iou"], EXPORTED, manifest.provenance["proved_on_sha256"]
         )
     assert third.mean_iou is None  # a file on its own tells nothing
-    assert json.loads(json.dumps(found.to_json()))["models"][1]["engine"] == "openvino"
+    told = json.loads(json.dumps(found.to_json()))
+    assert told["models"][1]["engine"] == "openvino" and told["models"][1]["frames"] >= 6
+    assert "others_cores" in told["state"] or not Path("/proc/stat").exists()
 
 
 def test_mean_iou_is_measured_where_data_is_given_and_each_file_asked_once(
@@ -97,7 +99,7 @@ def point(name: str, ms: float, iou: float | None, behind: str | None = None, or
     near = Interval(ms, ms / 1.01, ms * 1.01)
     mean_iou = None if iou is None else MeanIou(iou, origin)
     ratio = Interval(ms / 10, ms / 10.1, ms / 9.9)
-    return Row(name, "openvino", "fp32", "d", (4, 4), (4, 4), near, 2 * ms, ratio, mean_iou, behind)
+    return Row(name, "openvino", "fp32", "d", (4, 4), (4, 4), 640, near, 2 * ms, ratio, mean_iou, behind)
 
 
 def comparison(*rows: Row, half_width: float = 0.02) -> Comparison:
@@ -111,12 +113,17 @@ def test_the_table_tells_who_is_on_the_front_and_who_behind_whom() -> None:
     header, *rows = rows_told(comparison(*ROWS))
     assert header[-2:] == ["mIoU %", "front"]
     assert [row[-2:] for row in rows] == [["60.00", "on it"], ["55.00", "behind 1"], ["65.00", "on it"], ["-", "-"]]
-    assert rows[2][:5] == ["3 large", "openvino fp32", "40.00 (39.60-40.40)", "80.00", "4.00 (3.96-4.04)"]
+    assert rows[2][:6] == ["3 large", "openvino fp32", "640", "40.00 (39.60-40.40)", "80.00", "4.00 (3.96-4.04)"]
+
+
+def test_a_percentile_of_too_few_frames_is_not_told() -> None:
+    few = replace(point("a", 10, None), frames=6, p99_ms=None)
+    assert rows_told(comparison(few, few))[1][2:5] == ["6", "10.00 (9.90-10.10)", "-"]
 
 
 def test_without_any_mean_iou_there_is_no_front() -> None:
     told = comparison(point("a", 10, None), point("b", 20, None))
-    assert len(rows_told(told)[0]) == 5
+    assert len(rows_told(told)[0]) == 6
     assert [section.heading for section in plot_sections(told)] == ["Latency", "Side by side"]
 
 
@@ -149,6 +156,7 @@ def test_doubts_are_told_in_words(told: Comparison, words: str) -> None:
 
 
 FASTER, ALIKE, SLOWER = Interval(0.5, 0.4, 0.6), Interval(1.01, 0.98, 1.04), Interval(2.0, 1.8, 2.2)
+UNKNOWN = Interval(1.2, 0.6, 2.4)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +169,8 @@ FASTER, ALIKE, SLOWER = Interval(0.5, 0.4, 0.6), Interval(1.01, 0.98, 1.04), Int
         (ALIKE, 0.60, 0.65, True),
         (ALIKE, 0.60, 0.60, False),
         (ALIKE, 0.65, 0.60, False),
+        (UNKNOWN, 0.60, 0.65, False),  # it may be twice as fast
+        (UNKNOWN, 0.65, 0.60, False),
         (FASTER, 0.60, 0.65, False),
         (FASTER, 0.60, 0.60, False),
         (SLOWER, None, 0.60, False),
@@ -172,6 +182,20 @@ def test_who_is_behind_is_no_faster_and_no_better(
 ) -> None:
     scores = [None if value is None else MeanIou(value, MEASURED) for value in (own, others)]
     assert is_behind(ratio, *scores) == behind
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "behind"),
+    [
+        (MeanIou(0.5, EXPORTED, "x"), MeanIou(0.6, EXPORTED, "x"), True),
+        (MeanIou(0.5, EXPORTED, "x"), MeanIou(0.6, PROXY, "x"), True),
+        (MeanIou(0.5, EXPORTED, "x"), MeanIou(0.6, EXPORTED, "y"), False),
+        (MeanIou(0.5, EXPORTED), MeanIou(0.6, EXPORTED), False),  # nobody knows of which
+        (MeanIou(0.5, MEASURED), MeanIou(0.6, EXPORTED, "x"), False),
+    ],
+)
+def test_nobody_is_behind_on_other_pictures(one: MeanIou, other: MeanIou, behind: bool) -> None:
+    assert is_behind(SLOWER, one, other) == behind
 
 
 def test_who_is_behind_several_is_told_to_be_behind_the_fastest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,13 @@ def test_a_board_without_such_a_rail_is_told_by_the_sum_of_its_rails(tmp_path: P
     assert look.watts == {"VDD_GPU_SOC + VDD_CPU_GPU_CV": pytest.approx(5.609 + 0.88, abs=1e-3)}
 
 
+def test_what_hangs_on_another_rail_is_not_counted_twice(tmp_path: Path) -> None:
+    """As an AGX Orin names its rails."""
+    files = {**ORIN, f"{MONITOR}/in1_label": "VIN_SYS_5V0\n", f"{MONITOR}/in2_label": "VDDQ_VDD2_1V8AO\n"}
+    look = look_at_power(write_files(tmp_path, files), {}, 1.0)
+    assert look.watts == {"VIN_SYS_5V0": pytest.approx(5.609, abs=1e-3)}
+
+
 def test_a_gpu_and_a_processor_are_told_apart(tmp_path: Path) -> None:
     look = look_at_power(write_files(tmp_path, PACKAGE), {"power_w": 71.25}, 1.0)
     assert look.watts == {"GPU": 71.25}

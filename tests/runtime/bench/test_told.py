@@ -64,7 +64,7 @@ def test_memory_energy_and_cold_start_are_told_where_they_are_known() -> None:
     told = lines(result(**{**BARE, "energy": (Energy("VDD_IN", 9.5, 5.0, 0.11), Energy("GPU", 71.0, None, 1.25))}))
     assert told[1] == "0.11 J a frame (VDD_IN: 9.5 W, 5.0 W at rest), 1.25 J a frame (GPU: 71.0 W)"
     told = lines(result(**{**BARE, "memory": Memory(600 << 20, 200 << 20, 3 << 30)}))
-    assert told[1] == "memory 200 MiB at most, 600 MiB to open; GPU memory 3072 MiB at most"
+    assert told[1] == "memory 200 MiB at most, 600 MiB to open; GPU memory 3072 MiB at most, of all its processes"
     told = lines(result(**{**BARE, "cold_start": ColdStart(1.25, 0.6, 0.5, 0.15, 3)}))
     assert told[1] == "cold start to the first mask 1.25 s: imports 0.60, open 0.50, mask 0.15 (median of 3)"
 
