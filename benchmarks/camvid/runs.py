@@ -81,9 +81,3 @@ def spread(values: Sequence[float | None]) -> str:
     if not known:
         return "-"
     return f"{mean(known):.1f}" + (f" ({min(known):.1f} - {max(known):.1f})" if len(known) > 1 else "")
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first row is its head and whose first column is words."""
-    head, *body = rows
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---", *("---:" for _ in head[1:])], *body])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from pathlib import Path
 
 import click
@@ -19,7 +18,8 @@ import numpy as np
 import torch
 
 from benchmarks.camvid.band_chart import band_chart
-from benchmarks.camvid.runs import evaluated, markdown, seeds_of, spread, train
+from benchmarks.camvid.runs import evaluated, seeds_of, spread, train
+from benchmarks.told import facts, markdown
 from fcn_edge.chart_png import picture_of_chart
 from fcn_edge.datasets import Dataset, labelled_picture, open_dataset
 from fcn_edge.files import write_json
@@ -29,7 +29,6 @@ from fcn_edge.progress import tracked
 from fcn_edge.scoring import boundary_band
 from fcn_edge.training.checkpoint import load_checkpoint
 from fcn_edge.training.evaluate import CheckpointSession
-from runtime.machine import machine
 
 RESULTS = Path(__file__).parents[1] / "results"
 VARIANTS = ("fcn32s", "fcn16s", "fcn8s", "fcn4s")
@@ -63,8 +62,7 @@ def main(data: str, folder: Path, seeds: str, epochs: int, jobs: int, results: P
     numbers = [
         {"variant": run[0], "seed": run[1], "mean_iou": mean_iou[run], "within_pixels": bands[run]} for run in runs
     ]
-    facts = {"date": date.today().isoformat(), "machine": machine(), "flags": flags, "runs": numbers}
-    write_json(results / "skips.json", facts)
+    write_json(results / "skips.json", {**facts(), "flags": flags, "runs": numbers})
     curves = {variant: mean_curve([bands[run] for run in runs if run[0] == variant]) for variant in VARIANTS}
     cv2.imwrite(str(results / "skips.png"), picture_of_chart(band_chart(curves)))
     print(table(mean_iou, bands))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,12 @@ from benchmarks.camvid.runs import (
     evaluated,
     fcn_edge,
     is_trained,
-    markdown,
     processor_minutes,
     seeds_of,
     spread,
     timed_train,
 )
+from benchmarks.told import facts, markdown
 from fcn_edge.files import write_json
 from fcn_edge.report import HEADLINES
 from fcn_edge.training.checkpoint import Checkpoint, load_checkpoint
@@ -36,7 +35,6 @@ from fcn_edge.training.cli import train_command
 from fcn_edge.training.options import settings_of
 from fcn_edge.training.recipe import read_recipe
 from fcn_edge.training.segmentation import parameter_count
-from runtime.machine import machine
 
 RESULTS = Path(__file__).parents[1] / "results"
 RECIPE = "accurate"
@@ -64,9 +62,8 @@ def main(
             require_recipe(run, seed)
     first = next(iter(runs.values()))
     result = {
-        "date": date.today().isoformat(),
+        **facts(),
         "commands": _commands(flags),
-        "machine": machine(),
         "cost": {seed: _cost(run) for seed, run in runs.items()},
         "curves": {seed: evaluated(run, data, "val")["curves"] for seed, run in runs.items()},
         "scores": {split: [_scores(evaluated(run, data, split)) for run in runs.values()] for split in splits},

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.growth.chart import Points, law_chart
 from benchmarks.growth.law import Law, power_law
+from benchmarks.told import markdown
 from fcn_edge.chart_png import picture_of_chart
 
 MODEL_COSTS = {"p50_ms": "latency p50, ms", "own_mb": "memory at most, MB"}
@@ -89,7 +90,7 @@ def side_by_side(found: Sequence[Growth]) -> NDArray[np.uint8]:
 def models_table(models: Mapping[Model, Figures]) -> str:
     head = ["model", "p50, ms", "memory at most, MB", "of the whole process, MB"]
     names = ("p50_ms", "own_mb", "peak_mb")
-    return _markdown(head, [[str(model), *(f"{row[name]:.1f}" for name in names)] for model, row in models.items()])
+    return markdown([head, *([str(model), *(f"{row[name]:.1f}" for name in names)] for model, row in models.items())])
 
 
 def cameras_table(cameras: Mapping[int, Figures], rate: float) -> str:
@@ -105,12 +106,12 @@ def cameras_table(cameras: Mapping[int, Figures], rate: float) -> str:
         ]
         for count, row in cameras.items()
     ]
-    return _markdown(head, rows)
+    return markdown([head, *rows])
 
 
 def laws_table(found: Sequence[Growth]) -> str:
     rows = [[growth.cost, growth.work, name, str(law)] for growth in found for name, law in growth.laws.items()]
-    return _markdown(["cost", "grows with", "", "exponent (95 % interval)"], rows)
+    return markdown([["cost", "grows with", "", "exponent (95 % interval)"], *rows])
 
 
 def laws_json(found: Sequence[Growth]) -> list[dict[str, Any]]:
@@ -119,8 +120,3 @@ def laws_json(found: Sequence[Growth]) -> list[dict[str, Any]]:
         for growth in found
         for name, law in growth.laws.items()
     ]
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import nan
 from typing import Any
 
 from benchmarks.roofline.work import INPUT
+from benchmarks.told import markdown
 from fcn_edge.charts import bar_chart
 
 Rows = Mapping[str, Mapping[str, Any]]
@@ -22,7 +23,7 @@ def stages_table(engine: str, stages: Rows, whole: Mapping[str, Any]) -> str:
     longest = f"{whole['operations_limit_ms']:.2f} ({limit_ms:.2f} with the bytes of each stage)"
     factor = f"{whole['factor']['median']:.2f} ({whole['median_ms'] / limit_ms:.2f})"
     rows.append(["**whole pass**", *_work(whole), longest, "", f"{whole['median_ms']:.2f}", factor])
-    return _markdown(head, rows)
+    return markdown([head, *rows])
 
 
 def _work(row: Mapping[str, Any]) -> list[str]:
@@ -42,7 +43,7 @@ def steps_table(camera_hw: tuple[int, int], steps: Rows) -> str:
         [name, f"{1e-6 * row['bytes_moved']:.1f}", f"{row['bytes_ms']:.2f}", f"{row['ms']:.2f}", f"{row['factor']:.1f}"]
         for name, row in steps.items()
     ]
-    return _markdown(head, rows)
+    return markdown([head, *rows])
 
 
 def whole_table(peaks: Rows, models: Rows) -> str:
@@ -58,7 +59,7 @@ def whole_table(peaks: Rows, models: Rows) -> str:
         speed = 1e-6 * (row["int8_operations"] + row["float_operations"]) / row["median_ms"]
         figures = [f"{row['median_ms']:.1f}", f"{speed:.0f}", _told(row["factor"])]
         rows.append([name, *figures, _told(row["ratio"])])
-    return _markdown(head, rows)
+    return markdown([head, *rows])
 
 
 def promises_table(promises: Iterable[Mapping[str, Any]]) -> str:
@@ -67,7 +68,7 @@ def promises_table(promises: Iterable[Mapping[str, Any]]) -> str:
         [row["promise"], f"{row['wanted']:.1f}", _told(row["reached"]), f"{row['at_limit']:.1f}", _kept(row["kept"])]
         for row in promises
     ]
-    return _markdown(head, rows)
+    return markdown([head, *rows])
 
 
 def _kept(kept: bool) -> str:
@@ -85,8 +86,3 @@ def chart(stages: Rows) -> str:
         for name, row in stages.items()
     }
     return bar_chart(rows, ["took", "limit"], " ms")
-
-
-def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
