@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -24,11 +23,6 @@ OURS = ("fp32", "int8-cpu")
 FILES = (PLAIN, *OURS)
 CALIBRATION = 8  # pictures: enough for ranges that make realistic numbers
 RANDOM = {"edge": (0.25, 512), "full": (1.0, 4096)}  # width and fc_dim of `fcn-edge train`, and the paper's
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def checkpoint_of(name: str, data: str) -> Checkpoint:

@@ -1,7 +1,7 @@
 """What it costs to hand a camera's picture from the capture child to the model, by size: the child's copy into shared
 memory, the message, and the copy out; and how long a child takes to start.
 
-.venv/bin/python benchmarks/handover.py
+.venv/bin/python -m benchmarks.handover
 
 Both ends run in one process for the two copies, so that each is timed alone; the whole way is timed between two
 processes, from when the reader had the picture to when `take` gave it. Processor time of the child is told for 30
@@ -13,9 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
-from statistics import median
 from threading import Event
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -23,6 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import click
 import numpy as np
 
+from benchmarks.told import facts, percentiles
 from fcn_edge.files import write_json
 from runtime.capture import messages
 from runtime.capture.camera import Camera
@@ -31,13 +30,13 @@ from runtime.capture.frame_ring import FrameRing, create_ring_file
 from runtime.capture.limits import Limits
 from runtime.capture.messages import Filled, Freed
 from runtime.capture.reader import Picture, Reader
-from runtime.machine import machine
 from runtime.sources.address import Address, read_address
 from runtime.stream.counts import FrameCounts
 
 RESULT = Path(__file__).parent / "results" / "handover.json"
 SIZES = {"360x480": (360, 480), "720p": (720, 1280), "1080p": (1080, 1920)}
 RATE = 30
+TOLD = (50, 95)  # percentiles
 
 
 class Steady:
@@ -67,7 +66,7 @@ def open_steady(address: Address, limits: Limits) -> Reader:
 @click.option("--pictures", default=300)
 def main(pictures: int) -> None:
     """Print a table and keep it as JSON."""
-    told: dict[str, Any] = {"date": date.today().isoformat(), "machine": machine(), "pictures": pictures}
+    told: dict[str, Any] = {**facts(), "pictures": pictures}
     told["load"] = os.getloadavg()[0]  # others may use the machine
     print("| ms, median (p95) | into the slot and told | heard and copied out | whole way | child's start |")
     print("|---|---:|---:|---:|---:|")
@@ -100,13 +99,13 @@ def _alone(size_hw: tuple[int, int], pictures: int) -> dict[str, Any]:
         del taken
     parent.close()
     child.close()
-    return {"put": _spread(put_ms), "take": _spread(take_ms)}
+    return {"put": percentiles(put_ms, TOLD), "take": percentiles(take_ms, TOLD)}
 
 
 def _between_processes(size_hw: tuple[int, int], pictures: int) -> dict[str, Any]:
-    news, ages_ms = Event(), []
+    news, ages_ms = Event(), list[float]()
     address = read_address(f"http://camera/?size={size_hw[0]}x{size_hw[1]}")
-    camera = Camera("bench", address, FrameCounts(), news.set, factory=f"{Path(__file__).stem}:open_steady")
+    camera = Camera("bench", address, FrameCounts(), news.set, factory="benchmarks.handover:open_steady")
     started_s = time.monotonic()
     camera.start()
     start_ms = 0.0
@@ -117,11 +116,7 @@ def _between_processes(size_hw: tuple[int, int], pictures: int) -> dict[str, Any
             start_ms = start_ms or 1e3 * (time.monotonic() - started_s) - 1e3 / RATE
             ages_ms.append(1e-6 * (time.monotonic_ns() - frame.received_ns))
     camera.stop(5.0)
-    return {"whole": _spread(ages_ms), "start_ms": start_ms}
-
-
-def _spread(values_ms: list[float]) -> dict[str, float]:
-    return {"p50": median(values_ms), "p95": float(np.percentile(values_ms, 95))}
+    return {"whole": percentiles(ages_ms, TOLD), "start_ms": start_ms}
 
 
 if __name__ == "__main__":

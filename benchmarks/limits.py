@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,20 +24,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.exported import PLAIN, checkpoint_of, cores, exported
+from benchmarks.exported import PLAIN, checkpoint_of, exported
+from benchmarks.processors import cores
 from benchmarks.roofline.frame_steps import frame_steps
 from benchmarks.roofline.limit import Machine
 from benchmarks.roofline.peaks import Dense, bandwidth, best_dense
 from benchmarks.roofline.profiles import PROFILERS, Nodes, per_stage
 from benchmarks.roofline.tables import chart, promises_table, stages_table, steps_table, whole_table
 from benchmarks.roofline.work import Graph, Work
+from benchmarks.told import facts, spread
 from fcn_edge.chart_png import picture_of_chart
 from fcn_edge.datasets import open_dataset
 from fcn_edge.files import write_json
 from fcn_edge.images import fit_frame
 from fcn_edge.options import SIZE
 from runtime.bench.interleaved import interleaved
-from runtime.machine import machine
 from runtime.session import open_session
 
 RESULTS = Path(__file__).parent / "results"
@@ -75,7 +75,7 @@ def main(
     opened = checkpoint_of(checkpoint, data)
     frame = fit_frame(open_dataset(data, "val").image(0), size_hw)
     cv2.setNumThreads(threads)
-    facts = {"date": date.today().isoformat(), "machine": machine(), "size_hw": list(size_hw), "threads": threads}
+    here_and_now = {**facts(), "size_hw": list(size_hw), "threads": threads}
     with tempfile.TemporaryDirectory() as folder:
         files = exported(opened, data, size_hw, Path(folder))
         graphs = {model: Graph(files[model.split(", ")[1]]) for model in MODELS}
@@ -87,12 +87,12 @@ def main(
     steps = _steps(frame_steps(camera_hw, size_hw, opened.labels), frame, rounds, here)
     promises = _promises(name, models)
     told = {"peaks": peaks, "bandwidth": here.bandwidth, "models": models, "stages": stages}
-    write_json(RESULTS / f"limits.{name}.json", {**facts, **told, "frame_steps": steps, "promises": promises})
+    write_json(RESULTS / f"limits.{name}.json", {**here_and_now, **told, "frame_steps": steps, "promises": promises})
     cv2.imwrite(str(RESULTS / f"limits.{name}.png"), picture_of_chart(chart(stages[QUANTISED["openvino"]])))
     for engine, model in QUANTISED.items():
         print(f"\n{stages_table(engine, stages[model], models[model])}")
     print(f"\n{steps_table(camera_hw, steps)}\n\n{whole_table(peaks, models)}\n\n{promises_table(promises)}")
-    print(facts["machine"])
+    print(here_and_now["machine"])
 
 
 def in_turns(
@@ -131,8 +131,8 @@ def _whole(stages: Mapping[str, Work], times: Rounds, model: str, here: Machine)
         **asdict(work),
         "operations_limit_ms": limit_ms,
         "stages_limit_ms": sum(here.limit_ms(stage) for stage in stages.values()),
-        "factor": _spread(np.array(times[model]) / limit_ms),
-        "ratio": _spread(np.array(times[REFERENCE]) / times[model]),
+        "factor": spread(np.array(times[model]) / limit_ms),
+        "ratio": spread(np.array(times[REFERENCE]) / times[model]),
         "ratio_at_limit": median(times[REFERENCE]) / limit_ms,
     }
 
@@ -165,11 +165,6 @@ def _promises(name: str, models: Mapping[str, Any]) -> list[dict[str, Any]]:
     factor = models[QUANTISED["openvino"]]["factor"]
     row = {"promise": "INT8 on openvino, times as long as its operations take at the peak", "wanted": FACTORS[name]}
     return [*rows, {**row, "reached": factor, "at_limit": 1.0, "kept": factor["median"] <= FACTORS[name]}]
-
-
-def _spread(values: NDArray[np.float64]) -> dict[str, float]:
-    p10, p50, p90 = np.percentile(values, (10, 50, 90)).tolist()
-    return {"median": p50, "p10": p10, "p90": p90}
 
 
 if __name__ == "__main__":

@@ -4,27 +4,26 @@ What training wants is taken from steps on one thread, as if every further core 
 than it takes: the answer errs on the hard side, and a neighbour, who stalls threads that wait for each other, spoils
 it less.
 
-.venv/bin/python benchmarks/loader.py camvid:PATH/TO/camvid
+.venv/bin/python -m benchmarks.loader camvid:PATH/TO/camvid
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from datetime import date
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
 import click
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.processors import cores, threads
+from benchmarks.told import facts, spread
 from fcn_edge.datasets import Dataset, open_dataset, require_masks
 from fcn_edge.files import write_json
 from fcn_edge.labels import VOID
@@ -32,7 +31,6 @@ from fcn_edge.training.batches import Share, TrainingCrops, training_batches
 from fcn_edge.training.checkpoint import Checkpoint
 from fcn_edge.training.network import FCN, channels_last
 from fcn_edge.training.segmentation import TrainingConfig, quick_precision
-from runtime.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "loader.json"
 CONFIG = TrainingConfig()  # what `fcn-edge train` does unless told otherwise
@@ -94,8 +92,7 @@ def main(data: str) -> None:
     step(kept)
     rounds = [_round(step, kept, loaders) for _ in range(ROUNDS)]
     result = {
-        "date": date.today().isoformat(),
-        "machine": machine(),
+        **facts(),
         "batch": [CONFIG.batch_size, *CONFIG.crop_hw],
         "half_precision": step.half,
         "processor_time": _processor_time(step, kept, dataset),
@@ -108,7 +105,7 @@ def main(data: str) -> None:
 
 def _round(step: Step, kept: Batch, loaders: list[Batches]) -> dict[str, float]:
     """Seconds of a batch: of a step on one thread, of each loader alone, of both, and of the waiting in the last."""
-    with one_thread():
+    with threads(1):
         seconds = {"step": _each(lambda: step(kept))}
     for loader in loaders:
         loader.use_up()
@@ -136,23 +133,10 @@ def _both(step: Step, loader: Batches) -> dict[str, float]:
     return {f"both, {loader.workers}": both / BATCHES, f"waited, {loader.workers}": waited / BATCHES}
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """As DataLoader's workers are."""
-    threads = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads[0])
-        cv2.setNumThreads(threads[1])
-
-
 def _processor_time(step: Step, kept: Batch, dataset: Dataset) -> dict[str, float]:
     """Milliseconds that one thread works for a crop, made and learnt."""
     crops = TrainingCrops(dataset, CONFIG.crop_hw, CONFIG.seed)
-    with one_thread():
+    with threads(1):  # as DataLoader's workers are
         learnt = _worked(lambda index: step(kept), BATCHES) / CONFIG.batch_size
         made = _worked(lambda index: crops[(0, index)], 40)
     return {"crop_made_ms": 1e3 * made, "crop_learnt_ms": 1e3 * learnt, "share": made / (made + learnt)}
@@ -172,18 +156,9 @@ def _told(rounds: list[dict[str, float]], workers: int) -> dict[str, Any]:
     return {
         "crops_per_s": median(CONFIG.batch_size / seconds for seconds in alone),
         "crops_per_s_wanted": median(CONFIG.batch_size / seconds for seconds in steps),
-        "times_faster_than_wanted": _spread(np.divide(steps, alone)),
-        "share_of_time_waited": _spread(np.divide([seconds[f"waited, {workers}"] for seconds in rounds], both)),
+        "times_faster_than_wanted": spread(np.divide(steps, alone)),
+        "share_of_time_waited": spread(np.divide([seconds[f"waited, {workers}"] for seconds in rounds], both)),
     }
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _spread(ratios: Any) -> dict[str, float]:
-    p10, p50, p90 = np.percentile(ratios, (10, 50, 90))
-    return {"median": float(p50), "p10": float(p10), "p90": float(p90)}
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -10,9 +10,8 @@ with torch eager's, so that whoever computes something else is seen; a peer that
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import date
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -24,7 +23,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.exported import PLAIN, RANDOM, checkpoint_of, cores, exported
+from benchmarks.exported import PLAIN, RANDOM, checkpoint_of, exported
+from benchmarks.processors import cores, threads
+from benchmarks.told import facts, spread
 from fcn_edge.datasets import open_dataset
 from fcn_edge.errors import first_line
 from fcn_edge.files import write_json
@@ -33,7 +34,6 @@ from fcn_edge.options import SIZE
 from fcn_edge.training.checkpoint import Checkpoint
 from fcn_edge.training.evaluate import CheckpointSession
 from runtime.bench.interleaved import interleaved
-from runtime.machine import machine
 from runtime.session import open_session
 
 RESULTS = Path(__file__).parent / "results"
@@ -59,17 +59,17 @@ def main(
     """Measure everything in turns, so that a noisy neighbour disturbs all alike; the ratios count."""
     opened = checkpoint_of(checkpoint, data)
     frame = fit_frame(open_dataset(data, "val").image(0), size_hw)
-    result: dict[str, Any] = {"date": date.today().isoformat(), "machine": machine(), "size_hw": list(size_hw)}
+    result: dict[str, Any] = {**facts(), "size_hw": list(size_hw)}
     result |= {"torch": torch.__version__, "opencv": cv2.__version__, "weights": "random"}
     if checkpoint not in RANDOM:
         result["weights"] = Path(checkpoint).name
     with tempfile.TemporaryDirectory() as folder:
         files = exported(opened, data, size_hw, Path(folder))
-        for threads in counts:
-            with _threads(threads), ExitStack() as stack:
-                told = measured(_openers(opened, files, threads, stack), frame, rounds, frames)
-            result[f"{threads} threads"] = told
-            print(f"\n{table(told, threads)}", flush=True)
+        for count in counts:
+            with threads(count), ExitStack() as stack:
+                told = measured(_openers(opened, files, count, stack), frame, rounds, frames)
+            result[f"{count} threads"] = told
+            print(f"\n{table(told, count)}", flush=True)
     write_json(RESULTS / f"peers.{'full' if checkpoint == 'full' else 'edge'}.json", result)
     print(result["machine"])
 
@@ -89,19 +89,6 @@ def _openers(checkpoint: Checkpoint, files: dict[str, Path], threads: int, stack
 
 def _session(path: Path, engine: str, threads: int, stack: ExitStack) -> Infer:
     return stack.enter_context(open_session(path, engine, threads=threads)).infer
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Of torch and OpenCV, which know but one number for the whole process."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(count)
-    cv2.setNumThreads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
 
 
 def _compiled(checkpoint: Checkpoint) -> Infer:
@@ -149,8 +136,8 @@ def measured(openers: Mapping[str, Open], frame: Frame, rounds: int, frames: int
     times = interleaved(infers, frame, rounds, frames)
     reference = np.array(times[REFERENCE])
     for name, values in times.items():
-        low, middle, high = np.percentile(reference / np.array(values), (10, 50, 90)).tolist()
-        row = {"median_ms": median(values), "ratio": middle, "ratio_p10_p90": [low, high]}
+        ratio = spread(reference / np.array(values))
+        row = {"median_ms": median(values), "ratio": ratio["median"], "ratio_p10_p90": [ratio["p10"], ratio["p90"]]}
         told[name] = {**row, "agreement": float((masks[name] == masks[EAGER]).mean())}
     return told
 

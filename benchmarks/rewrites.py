@@ -1,6 +1,6 @@
 """What each rewrite of the graph brings: before and after on onnxruntime and OpenVINO, in turns, one thread.
 
-.venv/bin/python benchmarks/rewrites.py runs/camvid/best.safetensors camvid:PATH/TO/camvid
+.venv/bin/python -m benchmarks.rewrites runs/camvid/best.safetensors camvid:PATH/TO/camvid
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.told import facts, spread
 from calibration.image_set import pick
 from calibration.ranges import observe
 from calibration.thresholds import thresholds
@@ -37,7 +37,6 @@ from fcn_edge.manifest import ModelFacts
 from fcn_edge.training.checkpoint import load_checkpoint
 from fcn_edge.training.network import bilinear_kernel
 from runtime.bench.interleaved import interleaved
-from runtime.machine import machine
 from runtime.session import open_session
 
 RESULT = Path(__file__).parent / "results" / "rewrites.json"
@@ -89,7 +88,7 @@ class Phases(nn.Module):
 @click.argument("data")
 def main(checkpoint: Path, data: str) -> None:
     """Measure the decoder's forms alone, then whole graphs with rewrite after rewrite."""
-    result: dict[str, Any] = {"date": date.today().isoformat(), "machine": machine(), "size_hw": list(SIZE_HW)}
+    result: dict[str, Any] = {**facts(), "size_hw": list(SIZE_HW)}
     with tempfile.TemporaryDirectory() as folder:
         for classes in (11, 21):
             result[f"decoder, {classes} classes"] = _decoders(classes, Path(folder))
@@ -161,13 +160,10 @@ def _told(title: str, rounds: dict[str, list[float]], reference: str) -> dict[st
     print(f"\n| {title} | ms | times faster |\n|---|---:|---:|")
     told = {}
     for name, values in rounds.items():
-        ratios = np.array(rounds[f"{name.split(', ')[0]}, {reference}"]) / np.array(values)
-        told[name] = {
-            "median_ms": median(values),
-            "ratio": median(ratios),
-            "p10_p90": list(np.percentile(ratios, (10, 90))),
-        }
-        print(f"| {name} | {median(values):.2f} | {median(ratios):.2f}x |", flush=True)
+        ratio = spread(np.divide(rounds[f"{name.split(', ')[0]}, {reference}"], values))
+        row = {"median_ms": median(values), "ratio": ratio["median"], "p10_p90": [ratio["p10"], ratio["p90"]]}
+        told[name] = row
+        print(f"| {name} | {row['median_ms']:.2f} | {row['ratio']:.2f}x |", flush=True)
     return told
 
 

@@ -8,21 +8,16 @@ A law cost = factor * work ** exponent is fitted through the points, with the ex
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
-from statistics import median
 from typing import Any, TypeVar
 
 import click
 import cv2
 
-from benchmarks.exported import OURS, cores, ours, random_checkpoint
+from benchmarks.child import NO_CACHE, figures_of
+from benchmarks.exported import OURS, ours, random_checkpoint
 from benchmarks.growth.growth import (
     Model,
     cameras_table,
@@ -32,10 +27,11 @@ from benchmarks.growth.growth import (
     models_table,
     side_by_side,
 )
+from benchmarks.processors import cores
+from benchmarks.told import facts, medians
 from fcn_edge.datasets import open_dataset
 from fcn_edge.files import write_json
 from fcn_edge.progress import tracked
-from runtime.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "scaling.json"
 DATA = "synthetic:"  # for its classes, and to calibrate on
@@ -60,7 +56,7 @@ def main(
     engine: str, threads: int, rounds: int, seconds: float, rate: float, camera_seconds: float, points: int
 ) -> None:
     """Print the tables; keep them as JSON and PNG."""
-    told: dict[str, Any] = {"date": date.today().isoformat(), "machine": machine(), "engine": engine}
+    told: dict[str, Any] = {**facts(), "engine": engine}
     with tempfile.TemporaryDirectory() as folder:
         files = exported(Path(folder), points)
         words = [engine, str(threads), str(seconds)]
@@ -92,16 +88,12 @@ def in_turns(commands: Mapping[T, Sequence[str]], rounds: int) -> dict[T, dict[s
     turns = [key for _ in range(rounds) for key in commands]
     for key in tracked(turns, "measuring", len(turns)):
         found[key].append(_child(*commands[key]))
-    return {key: {name: median(one[name] for one in rows) for name in rows[0]} for key, rows in found.items()}
+    return {key: medians(rows) for key, rows in found.items()}
 
 
 def _child(module: str, *words: str) -> dict[str, float]:
     """Without the cache of compiled models: to read it would cost less memory than to compile."""
-    environment = {**os.environ, "XDG_CACHE_HOME": "/dev/null/none"}
-    command = [sys.executable, "-m", f"benchmarks.growth.{module}", *words]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    told: dict[str, float] = json.loads(done.stdout)
-    return told
+    return figures_of("-m", f"benchmarks.growth.{module}", *words, XDG_CACHE_HOME=NO_CACHE)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,20 @@
 """What it costs if onnxruntime's threads wait for work without sleeping: latency of a stream, and processor time.
 
-.venv/bin/python benchmarks/spinning.py BUNDLE drive.mp4
+.venv/bin/python -m benchmarks.spinning BUNDLE drive.mp4
 
 A video is decoded and segmented, frame after frame and at ten frames a second, with spinning and without, in turns.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from datetime import date
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import click
 
+from benchmarks.child import figures_of
+from benchmarks.told import facts, medians
 from fcn_edge.files import write_json
-from runtime.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "spinning.json"
 PRECISIONS = ("fp32", "int8-cpu")
@@ -63,7 +59,7 @@ print(json.dumps({{"infer_p50_ms": p50, "infer_p95_ms": p95, "processor_ms": 1e3
 @click.option("--rounds", default=7)
 def main(bundle: Path, video: Path, rounds: int) -> None:
     """Print a table and keep it as JSON."""
-    told: dict[str, Any] = {"date": date.today().isoformat(), "machine": machine(), "rounds": rounds}
+    told: dict[str, Any] = {**facts(), "rounds": rounds}
     print("| ms a frame | infer p50 | p95 | of the processor |\n|---|---:|---:|---:|")
     for precision in PRECISIONS:
         for pace_s in PACES_S:
@@ -78,14 +74,10 @@ def _in_turns(rounds: int, bundle: Path, video: Path, precision: str, pace_s: fl
     found: dict[str, list[dict[str, float]]] = {"1": [], "0": []}
     for _ in range(rounds):
         for spinning, rows in found.items():
-            command = [sys.executable, "-c", STREAM, str(bundle), str(video), precision, spinning, str(pace_s)]
-            rows.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+            rows.append(figures_of("-c", STREAM, str(bundle), str(video), precision, spinning, str(pace_s)))
     pace = f"{1 / pace_s:.0f} fps" if pace_s else "at once"
     words = {"1": "spinning", "0": "sleeping"}
-    return {
-        f"{precision}, {pace}, {words[spinning]}": {key: median(row[key] for row in rows) for key in rows[0]}
-        for spinning, rows in found.items()
-    }
+    return {f"{precision}, {pace}, {words[spinning]}": medians(rows) for spinning, rows in found.items()}
 
 
 if __name__ == "__main__":
