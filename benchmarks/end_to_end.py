@@ -1,6 +1,6 @@
 """How old a picture is where it is used: source to mask, source to browser, by a clock that is drawn into the picture.
 
-PYTHONPATH=. .venv/bin/python benchmarks/end_to_end.py BUNDLE
+.venv/bin/python -m benchmarks.end_to_end BUNDLE
 
 The test camera draws the moment into every frame; it is read again out of the frame whose mask is ready, and out of the
 canvas of the live page in a headless Chromium, on one clock. Beside it, for a model of 200 ms a frame, the loop that
@@ -10,10 +10,8 @@ everybody writes first (`cv2.VideoCapture.read`, then the model) on an MJPEG cam
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from time import monotonic, monotonic_ns, sleep, time_ns
 from typing import Any
@@ -24,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.stream import camera_at
+from benchmarks.streaming import in_thread
+from benchmarks.told import facts, percentiles
 from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.files import write_json
-from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import say
 from runtime.capture.camera import Camera
-from runtime.machine import machine
 from runtime.segmenter import Segmenter
 from runtime.session import FakeSession, open_session
 from runtime.session_protocol import Session
@@ -92,9 +90,9 @@ def main(bundle: Path, seconds: float, rate: float) -> None:
     print("| ms | p50 | p95 | p99 | n |\n|---|---:|---:|---:|---:|")
     for name, row in rows.items():
         print(f"| {name} | {row['p50']:.0f} | {row['p95']:.0f} | {row['p99']:.0f} | {row['n']} |")
-    facts = {"date": date.today().isoformat(), "machine": machine(), "device": device, "bundle": bundle.name}
-    write_json(RESULT, {**facts, "rate": rate, "rows_ms": rows})
-    print(facts["machine"])
+    told = {**facts(), "device": device, "bundle": bundle.name, "rate": rate, "rows_ms": rows}
+    write_json(RESULT, told)
+    print(told["machine"])
 
 
 def pictures(session: Session, seconds: float, rate: float) -> dict[str, dict[str, Any]]:
@@ -138,7 +136,7 @@ def _seen(page: Page) -> dict[str, Any]:
 @contextmanager
 def streaming(session: Session, source: str, tap: Tap) -> Iterator[str]:
     """A stream with the live page, in threads of this process; gives the page's address."""
-    stream, interrupt = Stream(Segmenter(session)), Interrupt("frame")
+    stream = Stream(Segmenter(session))
     stream.add_source(Camera("camera", read_address(source), FrameCounts(), stream.arrived))
     context = SinkContext(
         session.facts.labels, "overlay", 0.5, None, True, stream.status, on_wire=stream.measures.on_wire
@@ -146,14 +144,8 @@ def streaming(session: Session, source: str, tap: Tap) -> Iterator[str]:
     page = LivePageSink("http://127.0.0.1:0", context)
     stream.add_sink("page", lambda: page)
     stream.add_sink("tap", lambda: tap)
-    thread = threading.Thread(target=stream.run, args=(interrupt,))
-    thread.start()
-    try:
+    with in_thread(stream):
         yield page.url
-    finally:
-        interrupt.wished = True
-        interrupt.on_wish()
-        thread.join()
 
 
 @contextmanager
@@ -199,8 +191,7 @@ def naive_ages(uri: str, seconds: float) -> list[float]:
 
 
 def spread(values: list[float]) -> dict[str, Any]:
-    p50, p95, p99 = (float(value) for value in np.percentile(values, (50, 95, 99)))
-    return {"n": len(values), "p50": p50, "p95": p95, "p99": p99}
+    return {"n": len(values), **percentiles(values, (50, 95, 99))}
 
 
 if __name__ == "__main__":

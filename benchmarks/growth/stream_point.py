@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from benchmarks.soaking.held import PROC, descendants, held_by
-from fcn_edge.interrupt import Interrupt
+from benchmarks.streaming import in_thread
 from runtime.capture.camera import Camera
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
@@ -29,19 +28,13 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 def main(model: Path, engine: str, cameras: int, rate: float, seconds: float) -> None:
     """Cameras draw a street of the model's size, each in its child process; print a JSON object."""
     with open_session(model, engine) as session:
-        stream, interrupt = Stream(Segmenter(session)), Interrupt("frame")
+        stream = Stream(Segmenter(session))
         height, width = session.facts.size_hw
         for number in range(cameras):
             address = read_address(f"test://?rate={rate:g}&size={height}x{width}&seed={number}")
             stream.add_source(Camera(f"camera {number}", address, FrameCounts(), stream.arrived))
-        thread = threading.Thread(target=stream.run, args=(interrupt,))
-        thread.start()
-        try:
+        with in_thread(stream):
             print(json.dumps(measured(stream, cameras, seconds)))
-        finally:
-            interrupt.wished = True
-            interrupt.on_wish()
-            thread.join()
 
 
 def measured(stream: Stream, cameras: int, seconds: float) -> dict[str, Any]:
