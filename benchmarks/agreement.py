@@ -1,6 +1,6 @@
 """Whether two runs of one comparison agree, and a planted slowdown of 10 % is found: by --compare, and by a card.
 
-.venv/bin/python benchmarks/agreement.py BUNDLE
+.venv/bin/python -m benchmarks.agreement BUNDLE
 
 The model beside itself, the model beside itself with a tenth of its time waited away after each frame, both `--runs`
 times; then a card of it, and as many processes that measure against it, with the slowdown and without, in turns.
@@ -15,7 +15,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from statistics import stdev
@@ -26,12 +25,12 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.told import facts
 from fcn_edge.files import write_json
 from runtime.bench.compare import compare
 from runtime.bench.contestants import Contestant, contestant_of
 from runtime.bench.ratios import Interval, is_different
 from runtime.bench.spells import Pace
-from runtime.machine import machine
 from runtime.session_protocol import Session
 
 RESULT = Path(__file__).parent / "results" / "agreement.json"
@@ -101,7 +100,7 @@ def main(bundle: Path, runs: int, seconds: float) -> None:
     told |= {f"against its card, {name}": outcomes for name, outcomes in _against(bundle, runs).items()}
     for name, row in told.items():
         print(f"{name}: {json.dumps(row)}")
-    write_json(RESULT, {"date": date.today().isoformat(), "machine": machine(), "runs": runs, **told})
+    write_json(RESULT, {**facts(), "runs": runs, **told})
 
 
 def _told(ratios: Sequence[Interval]) -> dict[str, Any]:

@@ -1,22 +1,21 @@
 """Whether each engine gives the checkpoint's masks: every file of a bundle on every CPU engine, on labelled pictures.
 
-.venv/bin/python benchmarks/engines.py runs/camvid/best.safetensors runs/camvid-bundle camvid:PATH/TO/camvid
+.venv/bin/python -m benchmarks.engines runs/camvid/best.safetensors runs/camvid-bundle camvid:PATH/TO/camvid
 """
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
+from benchmarks.told import facts
 from export.score import open_artifact, points
 from fcn_edge.datasets import Dataset, open_dataset
 from fcn_edge.files import write_json
 from fcn_edge.manifest import read_manifest
 from fcn_edge.scoring import Answers, answer, compare
-from runtime.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "engines.json"
 ENGINES = ("onnxruntime", "openvino")
@@ -33,7 +32,7 @@ def main(checkpoint: Path, bundle: Path, data: str, split: str) -> None:
     with open_artifact(checkpoint, size_hw=manifest.size_hw) as artifact:
         reference = answer(artifact.segment, dataset, "the checkpoint")
     rows = [_row(bundle, file, engine, dataset, reference) for file in manifest.precisions for engine in ENGINES]
-    result = {"date": date.today().isoformat(), "machine": machine(), "pictures": len(dataset), "rows": rows}
+    result = {**facts(), "pictures": len(dataset), "rows": rows}
     write_json(RESULT, result)
     print(result["machine"])
     print(_table(rows))

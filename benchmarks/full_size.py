@@ -11,7 +11,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 from time import monotonic
 
@@ -19,11 +18,11 @@ import click
 import cv2
 
 from benchmarks.exported import checkpoint_of
+from benchmarks.told import facts
 from fcn_edge.datasets import open_dataset
 from fcn_edge.files import write_json
 from fcn_edge.training.checkpoint import save_checkpoint
 from fcn_edge.training.segmentation import parameter_count
-from runtime.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "full_size.json"
 OPTIONS = "--size 352x480 --calibration-count 32 --calibration-method minmax --allow-drop --no-sensitivity".split()
@@ -57,7 +56,7 @@ def main(data: str) -> None:
         subprocess.run([*command, *OPTIONS], check=True)
         minutes = (monotonic() - started) / 60
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
-    result = {"date": date.today().isoformat(), "machine": machine(), "parameters": parameters, "options": OPTIONS}
+    result = {**facts(), "parameters": parameters, "options": OPTIONS}
     write_json(RESULT, {**result, "minutes": round(minutes, 1), "peak_gigabytes": round(peak, 2)})
     print(f"{parameters:,} weights: {minutes:.1f} minutes, at most {peak:.2f} GB; {result['machine']}")
 

@@ -1,6 +1,6 @@
 """What it costs to draw a mask: every view at three sizes, against plain numpy.
 
-.venv/bin/python benchmarks/overlay.py
+.venv/bin/python -m benchmarks.overlay
 
 Plain is: colours looked up by numpy's indexing, blended into fresh memory, the split view blended whole. Both draw the
 same pixels, which is checked. Everything in turns.
@@ -9,7 +9,6 @@ same pixels, which is checked. Everything in turns.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -21,10 +20,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.told import facts
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.files import write_json
-from runtime.machine import machine
 from runtime.overlay import VIEWS, Overlay
 
 RESULT = Path(__file__).parent / "results" / "overlay.json"
@@ -38,7 +37,7 @@ Draw = Callable[[], Picture]
 @click.option("--rounds", default=60)
 def main(rounds: int) -> None:
     """Print a table and keep it as JSON."""
-    told: dict[str, Any] = {"date": date.today().isoformat(), "machine": machine(), "rounds": rounds}
+    told: dict[str, Any] = {**facts(), "rounds": rounds}
     told["opencv"], told["threads"] = cv2.__version__, cv2.getNumThreads()
     print("| ms | plain | now | |\n|---|---:|---:|---:|")
     for size_hw in SIZES:

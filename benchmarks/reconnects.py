@@ -1,7 +1,7 @@
 """Whether a camera that is lost again and again costs memory, descriptors or threads: six hundred connections, each by
 a child process that gives a few pictures and ends.
 
-.venv/bin/python benchmarks/reconnects.py
+.venv/bin/python -m benchmarks.reconnects
 
 The slope of memory is taken over the second half, when everything has its room.
 """
@@ -12,18 +12,17 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from benchmarks.told import facts
 from fcn_edge.files import write_json
 from runtime.capture.camera import Camera
 from runtime.capture.limits import Limits
 from runtime.capture.reader import Picture, Reader
-from runtime.machine import machine
 from runtime.sources.address import Address, read_address
 from runtime.stream.counts import FrameCounts
 
@@ -58,7 +57,7 @@ def open_short(address: Address, limits: Limits) -> Reader:
 def main(connections: int) -> None:
     """Print what was held at the start, in the middle and at the end, and keep it as JSON."""
     counts, taken = FrameCounts(), 0
-    factory = f"{Path(__file__).stem}:open_short"
+    factory = "benchmarks.reconnects:open_short"
     camera = Camera("lost", read_address("http://camera/"), counts, lambda: None, AT_ONCE, factory=factory)
     rows: list[dict[str, float]] = []
     started_s = time.monotonic()
@@ -71,8 +70,7 @@ def main(connections: int) -> None:
     camera.stop(5.0)
     now = counts.now()
     told: dict[str, Any] = {
-        "date": date.today().isoformat(),
-        "machine": machine(),
+        **facts(),
         "connections": connections,
         "seconds": time.monotonic() - started_s,
         "pss_bytes_a_connection": _slope(rows[len(rows) // 2 :]),

@@ -1,6 +1,6 @@
 """What recording costs and what a kill loses: of a camera's way of writing videos against a file's.
 
-.venv/bin/python benchmarks/recording.py
+.venv/bin/python -m benchmarks.recording
 
 A street with the noise of a camera is drawn, segmented and recorded in both ways: bytes, milliseconds (the median) and
 processor time per frame, and what is left of the picture. Then processes that record 25 frames a second are killed.
@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -26,11 +25,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.told import facts
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.files import write_json
 from fcn_edge.progress import tracked
-from runtime.machine import machine
 from runtime.overlay import Overlay
 from runtime.sinks.recorder import FORMATS, LIVE, WHOLE, Recorder, Way
 
@@ -125,8 +124,7 @@ def main(kills: int) -> None:
         losses[suffix] = sorted(lost_s(suffix, moment) for moment in tracked(moments, f"killing {suffix}", kills))
         low, middle, high = np.percentile(losses[suffix], (0, 50, 100))
         click.echo(f"{suffix}: {kills} kills lost {low:.3f} to {high:.3f} s, half of them at most {middle:.3f} s")
-    when = date.today().isoformat()
-    write_json(RESULT, {"date": when, "machine": machine(), "frames": FRAMES, "per_frame": costs, "lost_s": losses})
+    write_json(RESULT, {**facts(), "frames": FRAMES, "per_frame": costs, "lost_s": losses})
 
 
 if __name__ == "__main__":

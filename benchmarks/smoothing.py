@@ -1,6 +1,6 @@
 """What smoothing masks in time brings and costs: flicker, mean IoU, delay and milliseconds, on CamVid's video of val.
 
-.venv/bin/python benchmarks/smoothing.py BUNDLE --data FOLDER [--picture OUT.png]
+.venv/bin/python -m benchmarks.smoothing BUNDLE --data FOLDER [--picture OUT.png]
 
 Every frame of that video (its camera drives) has its truth. Edges are neighbours of different classes: more of them
 than without smoothing means ragged masks. Besides what is built in (`still`: a new class waits for
@@ -11,7 +11,6 @@ the class changes, and `majority` of the last masks. A second video, of a camera
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -23,13 +22,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.told import facts
 from fcn_edge.datasets import open_dataset
 from fcn_edge.files import write_json
 from fcn_edge.images import colourise, fit_frame
 from fcn_edge.labels import LabelSet
 from fcn_edge.metrics import ConfusionMatrix
 from runtime import smoothing
-from runtime.machine import machine
 from runtime.session import Session, open_session
 from runtime.smoothing import Smoothing
 from runtime.sources.video import VideoSource
@@ -82,8 +81,7 @@ def _masks(session: Session, video: Path) -> tuple[list[NDArray[np.uint8]], Mask
 def _facts(session: Session, truth: Masks) -> dict[str, Any]:
     labelled = [(one != two)[(one != 255) & (two != 255)].mean() for one, two in pairwise(truth)]
     return {
-        "date": date.today().isoformat(),
-        "machine": machine(),
+        **facts(),
         "device": session.device,
         "precision": session.facts.precision,
         "size_hw": list(session.facts.size_hw),

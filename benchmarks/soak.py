@@ -13,7 +13,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,10 +24,10 @@ from benchmarks.soaking.chart import chart
 from benchmarks.soaking.judge import Finding, Promises, judge
 from benchmarks.soaking.record import Soak
 from benchmarks.soaking.run import Plan, soak
+from benchmarks.told import facts
 from fcn_edge.chart_png import picture_of_chart
 from fcn_edge.files import write_json
 from fcn_edge.progress import say
-from runtime.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "soak.json"
 KEEP_EVERY_S = 10.0  # of the samples
@@ -47,7 +46,7 @@ def main(model: Path, minutes: float, seed: int, result: Path, log: Path | None)
     if log:
         log.write_text(seen.ending.log)
     findings = judge(seen)
-    told = {"date": date.today().isoformat(), "machine": machine(), "minutes": minutes, "seed": seed}
+    told = {**facts(), "minutes": minutes, "seed": seed}
     write_json(result, {**told, "model": _model(seen), **_told(seen, findings)})
     picture = picture_of_chart(chart(seen))
     cv2.imwrite(str(result.with_suffix(".png")), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -1,6 +1,6 @@
 """What the stream adds: a camera's frame from its last byte to its mask, against decoding and the model alone.
 
-PYTHONPATH=. .venv/bin/python benchmarks/stream.py BUNDLE
+.venv/bin/python -m benchmarks.stream BUNDLE
 
 A real MJPEG camera on 127.0.0.1 gives 25 frames a second of the model's size; alone, the same JPEGs are decoded and
 segmented at the same rate in one thread, for a processor that sleeps between frames is slower than one that never does.
@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from statistics import median
 from time import monotonic, perf_counter, sleep
@@ -24,10 +23,10 @@ import click
 import cv2
 import numpy as np
 
+from benchmarks.told import facts
 from fcn_edge.files import write_json
 from fcn_edge.interrupt import Interrupt
 from runtime.capture.camera import Camera
-from runtime.machine import machine
 from runtime.segmenter import Segmenter
 from runtime.session import open_session
 from runtime.session_protocol import Session
@@ -65,9 +64,9 @@ def main(bundle: Path, rounds: int, seconds: float, engine: str) -> None:
     allowed = told["decode alone"][0] + 1.25 * told["model alone"][0] + 1
     reached = told["frame to mask in the stream"][0]
     print(f"p50 {reached:.2f} ms of {allowed:.2f} allowed (decode + 1.25 x model + 1): {reached / allowed:.2f}")
-    facts = {"date": date.today().isoformat(), "machine": machine(), "device": device, "bundle": bundle.name}
-    write_json(RESULT, {**facts, "rounds": rounds, "allowed_p50_ms": allowed, "ms_p50_p95_p99": told})
-    print(facts["machine"])
+    result = {**facts(), "device": device, "bundle": bundle.name, "rounds": rounds, "allowed_p50_ms": allowed}
+    write_json(RESULT, {**result, "ms_p50_p95_p99": told})
+    print(result["machine"])
 
 
 @contextmanager
