@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import date
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,8 +21,8 @@ from benchmarks.promises import promises, table
 from benchmarks.running.material import Material
 from benchmarks.running.scripts import LATE, LEFT_OUT, SCRIPTS, Script
 from benchmarks.running.timed import CUT_OFF, ROOT, SKIPPED, Outcome, timed
+from benchmarks.told import facts
 from fcn_edge.files import write_json
-from runtime.machine import machine
 
 RESULT = Path(__file__).parent / "results" / "everything.json"
 FOLDER = ROOT / "runs" / "bench"
@@ -57,7 +56,7 @@ def main(data: str, checkpoint: Path | None, bundle: Path | None, minutes: float
         log = FOLDER / "logs" / f"{number:02}.{script.name.replace('/', '.')}.log"
         rows.append(_row(script.command, outcome(script, material.known(), log, ends_s)))
     rows += [_row(name, Outcome(SKIPPED, why=why)) for name, why in LEFT_OUT.items() if not only]
-    told = {"date": date.today().isoformat(), "machine": machine(), "data": data.split(":")[0], "scripts": rows}
+    told = {**facts(), "data": data.split(":")[0], "scripts": rows}
     write_json(RESULT, told)
     print(f"\n{table(promises(RESULT.parent))}\n")
     bad = [row for row in rows if row["is_bad"]]
