@@ -23,13 +23,12 @@ from runtime.bench.compare_cli import CompareOptions, compare_models, compare_op
 from runtime.bench.contestants import Contestant, contestant_served
 from runtime.bench.measure import Bench, BenchConfig, bench
 from runtime.bench.modes import COMPARE, is_given, mode_of
-from runtime.bench.plot import plot_sections
 from runtime.bench.plot_file import require_plot, save_plot
 from runtime.bench.result import BenchResult
 from runtime.bench.shots import Shots, one_frame
 from runtime.bench.shots import pictures as shots_of
 from runtime.bench.spells import Pace
-from runtime.bench.told import lines, title
+from runtime.bench.told import lines, plot_sections, title
 from runtime.latency import latency_rows
 from runtime.segmenter import Segmenter
 from runtime.serving_options import serving_options

@@ -1,12 +1,18 @@
-"""What a bench found, in lines for people: the verdict, under which conditions, what it cost."""
+"""What a bench found, for people: the verdict, under which conditions, what it cost; in lines, and with charts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fcn_edge.report import Section
+from runtime.bench.histogram_chart import histogram_chart
+from runtime.bench.measure import Bench
 from runtime.bench.result import OPEN, TOTAL, BenchResult, ColdStart, Energy, Memory
 from runtime.bench.samples import GPU_SUM
+from runtime.bench.stage_chart import stage_chart
+from runtime.bench.time_chart import time_chart
+from runtime.latency import latency_rows
 
 MIB = 1 << 20
 NOTABLY = 1.05  # times
@@ -30,6 +36,17 @@ def lines(result: BenchResult) -> list[str]:
         *_gpu(result),
         *conditions(result.state.get("during", {})),
         *_costs(result),
+    ]
+
+
+def plot_sections(bench: Bench) -> list[Section]:
+    """For `plot_file`: latency over time, how often each came, where the time goes, with the words of the terminal."""
+    result, samples = bench.result, bench.samples
+    return [
+        Section("Latency", "; ".join(lines(result)), latency_rows(result.stages_ms)),
+        Section("Over time", svg=time_chart(samples.came_s, samples.totals_ms)),
+        Section("How often", svg=histogram_chart(samples.totals_ms, result.stages_ms[TOTAL])),
+        Section("Where the time goes", svg=stage_chart(samples.stages_ms)),
     ]
 
 
