@@ -58,7 +58,7 @@ def main(data: str, checkpoint: Path | None, bundle: Path | None, minutes: float
     rows += [_row(name, Outcome(SKIPPED, why=why)) for name, why in LEFT_OUT.items() if not only]
     told = {**facts(), "data": data.split(":")[0], "scripts": rows}
     write_json(RESULT, told)
-    print(f"\n{table(promises(RESULT.parent))}\n")
+    print("", table(promises(RESULT.parent, told["machine"])), "", sep="\n")
     bad = [row for row in rows if row["is_bad"]]
     spent = minutes - (ends_s - monotonic()) / 60
     print(f"{spent:.1f} minutes, {len(bad)} failed or cut off; git diff benchmarks/results shows what moved")

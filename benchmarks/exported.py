@@ -32,6 +32,15 @@ def checkpoint_of(name: str, data: str) -> Checkpoint:
     return random_checkpoint(open_dataset(data, "val").labels, *RANDOM[name])
 
 
+def kind_of(checkpoint: Checkpoint) -> str:
+    """What its results are kept as: a name in `RANDOM`, or variant and width."""
+    network = checkpoint.network.config
+    for name, sizes in RANDOM.items():
+        if (network.variant, network.width, network.fc_dim) == ("fcn8s", *sizes):
+            return name
+    return f"{network.variant}-{network.width:g}"
+
+
 def random_checkpoint(labels: LabelSet, width: float, fc_dim: int) -> Checkpoint:
     """He initialisation, small random scores: its masks mean nothing; its work and its memory are a trained one's."""
     torch.manual_seed(0)

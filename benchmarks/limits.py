@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.exported import PLAIN, checkpoint_of, exported
+from benchmarks.exported import PLAIN, checkpoint_of, exported, kind_of
 from benchmarks.processors import cores
 from benchmarks.roofline.frame_steps import frame_steps
 from benchmarks.roofline.limit import Machine
@@ -71,8 +71,8 @@ def main(
     frames: int,
 ) -> None:
     """Print the tables; keep them as JSON, and the stages as a chart."""
-    name = "full" if checkpoint == "full" else "edge"
     opened = checkpoint_of(checkpoint, data)
+    name = kind_of(opened)
     frame = fit_frame(open_dataset(data, "val").image(0), size_hw)
     cv2.setNumThreads(threads)
     here_and_now = {**facts(), "size_hw": list(size_hw), "threads": threads}
@@ -155,13 +155,15 @@ def _row(ms: float, work: Work, here: Machine) -> dict[str, float | None]:
 
 
 def _promises(name: str, models: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What was wanted of this network, what was reached, and what the peaks allow at most."""
+    """What was wanted of this network, if anything, what was reached, and what the peaks allow at most."""
     rows = []
-    for engine, wanted in RATIOS[name].items():
+    for engine, wanted in RATIOS.get(name, {}).items():
         model = models[QUANTISED[engine]]
         promise = f"INT8 on {engine}, times as fast as a plain fp32 export on onnxruntime"
         row = {"promise": promise, "wanted": wanted, "reached": model["ratio"], "at_limit": model["ratio_at_limit"]}
         rows.append({**row, "kept": model["ratio"]["median"] >= wanted})
+    if name not in FACTORS:
+        return rows
     factor = models[QUANTISED["openvino"]]["factor"]
     row = {"promise": "INT8 on openvino, times as long as its operations take at the peak", "wanted": FACTORS[name]}
     return [*rows, {**row, "reached": factor, "at_limit": 1.0, "kept": factor["median"] <= FACTORS[name]}]

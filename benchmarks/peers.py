@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.exported import PLAIN, RANDOM, checkpoint_of, exported
+from benchmarks.exported import PLAIN, RANDOM, checkpoint_of, exported, kind_of
 from benchmarks.processors import cores, threads
 from benchmarks.told import facts, spread
 from fcn_edge.datasets import open_dataset
@@ -70,7 +70,7 @@ def main(
                 told = measured(_openers(opened, files, count, stack), frame, rounds, frames)
             result[f"{count} threads"] = told
             print(f"\n{table(told, count)}", flush=True)
-    write_json(RESULTS / f"peers.{'full' if checkpoint == 'full' else 'edge'}.json", result)
+    write_json(RESULTS / f"peers.{kind_of(opened)}.json", result)
     print(result["machine"])
 
 

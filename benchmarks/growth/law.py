@@ -8,7 +8,7 @@ from math import exp, log
 
 import numpy as np
 
-from runtime.bench.ratios import T_975
+from runtime.bench.ratios import t_975
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def power_law(work: Sequence[float], cost: Sequence[float]) -> Law:
         return Law(exp(offset), exponent, None)
     rest = y - (exponent * x + offset)
     error = float(np.sqrt((rest**2).sum() / freedom / ((x - x.mean()) ** 2).sum()))
-    reach = T_975[min(freedom, len(T_975)) - 1] * error
+    reach = t_975(freedom) * error
     return Law(exp(offset), exponent, (exponent - reach, exponent + reach))
 
 

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 from benchmarks.promises import promises, table
+from runtime.machine import machine
 
+HERE = machine()
 SPREAD = {"median": 4.1, "p10": 4.0, "p90": 4.3}
 LIMITS = [
     {"promise": "times as fast", "wanted": 6.0, "reached": SPREAD, "at_limit": 4.4, "kept": False},
@@ -28,9 +30,15 @@ RESULTS = {
 
 def test_each_promise_stands_with_what_was_reached_and_when(tmp_path: Path) -> None:
     for name, figures in RESULTS.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps({"date": "2026-01-02", **figures}))
-    found = list(promises(tmp_path))
+        (tmp_path / f"{name}.json").write_text(json.dumps({"date": "2026-01-02", "machine": HERE, **figures}))
+    found = list(promises(tmp_path, HERE))
     assert [one.is_kept for one in found] == [False, True, False, True, False]
     assert {one.when for one in found} == {"2026-01-02"}
     assert found[-1].reached == "0.40 points"
     assert "| **not kept** | stream, 2026-01-02 |" in table(iter(found))
+
+
+def test_what_another_machine_reached_is_nothing_of_this_one(tmp_path: Path) -> None:
+    figures = {"date": "2026-01-02", "machine": {**HERE, "processor": "Z80"}, **RESULTS["stream"]}
+    (tmp_path / "stream.json").write_text(json.dumps(figures))
+    assert list(promises(tmp_path, HERE)) == []
