@@ -1,6 +1,6 @@
 """Whether each engine gives the checkpoint's masks: every file of a bundle on every CPU engine, on labelled pictures.
 
-.venv/bin/python -m benchmarks.engines runs/camvid/best.safetensors runs/camvid-bundle camvid:PATH/TO/camvid
+.venv/bin/python -m benchmarks.engines runs/edge/best.safetensors runs/edge-bundle camvid:PATH/TO/camvid
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How near a frame comes to what this machine can do at most, per stage and as a whole, and the design's ratios.
 
-.venv/bin/python -m benchmarks.limits runs/camvid/best.safetensors camvid:PATH/TO/camvid --size 360x480
+.venv/bin/python -m benchmarks.limits runs/edge/best.safetensors camvid:PATH/TO/camvid --size 360x480
 .venv/bin/python -m benchmarks.limits full synthetic: --size 352x480      # random weights, width 1, fc_dim 4096
 
 The limit of a stage is the longer of two times: its operations over the measured peak (of int8 where it is quantised,

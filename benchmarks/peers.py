@@ -1,6 +1,6 @@
 """Latency on CPUs: what people use today, on the same weights and the same frame, against our files, in one run.
 
-.venv/bin/python -m benchmarks.peers runs/camvid/best.safetensors camvid:PATH/TO/camvid --size 360x480
+.venv/bin/python -m benchmarks.peers runs/edge/best.safetensors camvid:PATH/TO/camvid --size 360x480
 .venv/bin/python -m benchmarks.peers full synthetic: --size 352x480   # random weights, width 1, fc_dim 4096
 
 Peers are torch eager and compiled, and a plain export on onnxruntime, OpenVINO and OpenCV's DNN. Each mask is compared

@@ -1,6 +1,6 @@
 """What each rewrite of the graph brings: before and after on onnxruntime and OpenVINO, in turns, one thread.
 
-.venv/bin/python -m benchmarks.rewrites runs/camvid/best.safetensors camvid:PATH/TO/camvid
+.venv/bin/python -m benchmarks.rewrites runs/edge/best.safetensors camvid:PATH/TO/camvid
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """CamVid from nothing to scored files, by the commands of the README: each class, several seeds, the curve, the cost.
 
-.venv/bin/python -m benchmarks.camvid.train camvid:PATH/TO/camvid -o runs/camvid --seeds 0,1
+.venv/bin/python -m benchmarks.camvid.train camvid:PATH/TO/camvid -o runs/accurate --seeds 0,1
 
-Seed 0 is trained in runs/camvid, seed 1 in runs/camvid-seed1; what is trained there is taken, and what was broken off
+Seed 0 is trained in runs/accurate, seed 1 in runs/accurate-seed1; what is trained there is taken, and what was broken off
 goes on. `--trained` takes it alone.
 """
 
@@ -45,7 +45,7 @@ SIZE = "x".join(map(str, SIZE_HW))
 
 @click.command()
 @click.argument("data")
-@click.option("-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("runs/camvid"))
+@click.option("-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("runs/accurate"))
 @click.option("--seeds", default="0,1", show_default=True)
 @click.option("--split", "splits", multiple=True, default=["val"], show_default=True, help="To score on; repeat it.")
 @click.option("--trained", is_flag=True, help="Train nothing.")
@@ -96,8 +96,8 @@ def _run_of(folder: Path, seed: int) -> Path:
 
 def _commands(flags: Sequence[str]) -> list[str]:
     return [
-        " ".join(["fcn-edge train camvid:data/camvid -o runs/camvid", *FLAGS, *flags]),
-        f"fcn-edge export runs/camvid/best.safetensors -o runs/camvid-bundle --size {SIZE} --data camvid:data/camvid",
+        " ".join(["fcn-edge train camvid:data/camvid -o runs/accurate", *FLAGS, *flags]),
+        f"fcn-edge export runs/accurate/best.safetensors -o runs/accurate-bundle --size {SIZE} --data camvid:data/camvid",
     ]
 
 

@@ -1,6 +1,6 @@
 """What TensorRT makes of bundles on this machine's GPU: build, accuracy, agreement, latency with its parts, in one run.
 
-PYTHONPATH=. python benchmarks/gpu/measure.py runs/camvid-bundle camvid:PATH/TO/camvid -o runs/gpu
+PYTHONPATH=. python benchmarks/gpu/measure.py runs/edge-bundle camvid:PATH/TO/camvid -o runs/gpu
 PYTHONPATH=. python benchmarks/gpu/measure.py EDGE_BUNDLE FULL_BUNDLE folder:PATH -o runs/gpu --minutes 10
 
 It needs a GPU, TensorRT, pycuda and onnxruntime; no network, no torch, no onnx. It writes gpu.json (everything) and

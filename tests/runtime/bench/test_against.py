@@ -14,7 +14,7 @@ from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.errors import ModelError
 from fcn_edge.files import sha256_of
 from fcn_edge.manifest import MANIFEST, read_manifest
-from runtime.bench import yardstick
+from runtime.bench import card_cli, yardstick
 from runtime.bench.again import MODEL, contestant_from, identity_of, spells_of
 from runtime.bench.against import RUNS_APART, UNLIKE, Outcome, Where, outcome, require_not_slower, require_same_model
 from runtime.bench.card import Card
@@ -157,6 +157,14 @@ def with_ratio(low: float, value: float, high: float) -> Outcome:
 )
 def test_a_wide_interval_tells_nothing(ends: tuple[float, float, float], verdict: str) -> None:
     assert with_ratio(*ends).verdict == verdict
+
+
+@pytest.mark.parametrize(("container", "ratio", "told"), [(True, 1.1, 1), (True, 1.0, 0), (False, 1.1, 0)])
+def test_in_a_container_its_host_may_have_slowed_the_model(
+    container: bool, ratio: float, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(card_cli, "machine", lambda: {"container": container})
+    assert sum("its host" in line for line in lines(with_ratio(0.99 * ratio, ratio, 1.01 * ratio))) == told
 
 
 def test_only_what_is_slower_for_sure_fails() -> None:
