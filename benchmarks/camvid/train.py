@@ -2,8 +2,8 @@
 
 .venv/bin/python -m benchmarks.camvid.train camvid:PATH/TO/camvid -o runs/accurate --seeds 0,1
 
-Seed 0 is trained in runs/accurate, seed 1 in runs/accurate-seed1; what is trained there is taken, and what was broken off
-goes on. `--trained` takes it alone.
+Seed 0 is trained in runs/accurate, seed 1 in runs/accurate-seed1; what is trained there is taken, and what was broken
+off goes on. `--trained` takes it alone.
 """
 
 from __future__ import annotations
@@ -95,9 +95,10 @@ def _run_of(folder: Path, seed: int) -> Path:
 
 
 def _commands(flags: Sequence[str]) -> list[str]:
+    run, data = "runs/accurate", "camvid:data/camvid"
     return [
-        " ".join(["fcn-edge train camvid:data/camvid -o runs/accurate", *FLAGS, *flags]),
-        f"fcn-edge export runs/accurate/best.safetensors -o runs/accurate-bundle --size {SIZE} --data camvid:data/camvid",
+        " ".join([f"fcn-edge train {data} -o {run}", *FLAGS, *flags]),
+        f"fcn-edge export {run}/best.safetensors -o {run}-bundle --size {SIZE} --data {data}",
     ]
 
 

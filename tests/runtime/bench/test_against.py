@@ -164,7 +164,7 @@ def test_in_a_container_its_host_may_have_slowed_the_model(
     container: bool, ratio: float, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(card_cli, "machine", lambda: {"container": container})
-    assert sum("its host" in line for line in lines(with_ratio(0.99 * ratio, ratio, 1.01 * ratio))) == told
+    assert sum("whose host" in line for line in lines(with_ratio(0.99 * ratio, ratio, 1.01 * ratio))) == told
 
 
 def test_only_what_is_slower_for_sure_fails() -> None:
