@@ -148,7 +148,7 @@ MAY_READ_THE_WALL_CLOCK = {
     "runtime.sinks.segments",  # the same, and that they begin anew where it has jumped
     "runtime.display.viewer",  # names of snapshots
     "runtime.engine_choice",  # the day on which engines were compared
-    "runtime.bench.measure",  # when figures were measured
+    "runtime.bench.result",  # when figures were measured
 }
 WALL_CLOCK = {
     "time": {"time", "time_ns", "localtime", "gmtime", "ctime", "strftime", "asctime"},
