@@ -29,7 +29,8 @@ class _Entry:
 
 def with_byte_entry(int8_cpu: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose first convolution reads bytes; the model itself where that would not be the same function."""
-    entry = _entry(int8_cpu.graph)
+    constants = initializers(int8_cpu.graph)  # all weights of the network: read once
+    entry = _entry(int8_cpu.graph, constants)
     if entry is None:
         return int8_cpu
     rewriter = Rewriter(int8_cpu)
@@ -39,16 +40,15 @@ def with_byte_entry(int8_cpu: onnx.ModelProto) -> onnx.ModelProto:
         if node.name != entry.convolution.name:
             rewriter.copy(node)
             continue
-        bias = _write_bias(rewriter, entry, makers, initializers(int8_cpu.graph))
+        bias = _write_bias(rewriter, entry, makers, constants)
         copied = rewriter.copy(node, [source, node.input[1], bias])
         _pads(copied)[:] = [0, 0, 0, 0]
     return rewriter.model()
 
 
-def _entry(graph: onnx.GraphProto) -> _Entry | None:
+def _entry(graph: onnx.GraphProto, constants: Mapping[str, NDArray[Any]]) -> _Entry | None:
     """None unless a pair of scale 1, whose zero point is the mean, loses nothing of the bytes."""
-    readers, constants = consumers_of(graph), initializers(graph)
-    frame = graph.input[0].name
+    readers, frame = consumers_of(graph), graph.input[0].name
     way: list[onnx.NodeProto] = []
     for operation in BEFORE:
         (reader, *others) = readers[way[-1].output[0] if way else frame]

@@ -126,6 +126,7 @@ class BenchResult:
 
 
 def now_told() -> str:
+    """ISO 8601, with the offset from UTC."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
