@@ -17,12 +17,10 @@ from runtime.bench.against import Outcome, Where, outcome, require_not_slower, r
 from runtime.bench.card import read_card, write_card
 from runtime.bench.compare import drawn_frame
 from runtime.bench.contestants import Contestant
-from runtime.bench.during import during
+from runtime.bench.during import during, watched
 from runtime.bench.result import BenchResult, now_told
 from runtime.bench.spells import Pace
 from runtime.bench.told import conditions
-from runtime.bench.watch import Watch
-from runtime.gpu_state import nvml_gpu
 from runtime.machine import machine
 
 FILE = click.Path(path_type=Path)
@@ -86,7 +84,7 @@ def bench_against(model: Path, options: AgainstOptions, *, trust_engine: bool) -
         frame = drawn_frame(card.served.frame_hw)
         contestant.require_mask(session, frame)
         contestant, device = contestant.settled(session), session.device
-    with nvml_gpu() as gpu, Watch(Path("/"), gpu) as watch:
+    with watched() as watch:
         measured = spells_of(contestant, frame, card.pace)
     result = outcome(card, measured, Where(device, during(watch)))
     _tell(result, model, options)

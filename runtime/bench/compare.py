@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,10 @@ from fcn_edge.datasets import Dataset
 from fcn_edge.datasets.street import draw_street
 from fcn_edge.images import fit_frame
 from runtime.bench.contestants import Contestant
-from runtime.bench.during import during
+from runtime.bench.during import during, watched
 from runtime.bench.miou import MeanIou, Scorer
 from runtime.bench.ratios import Interval, is_different, median_ms, paired_ratio, verdict
 from runtime.bench.spells import Measured, Pace, measure
-from runtime.bench.watch import Watch
-from runtime.gpu_state import nvml_gpu
 from runtime.latency import summarise
 
 SCHEMA_VERSION = 1
@@ -121,7 +118,7 @@ def compare(
     scorer = Scorer(dataset)
     seen = [_first_seen(contestant, frame_hw, scorer) for contestant in contestants]
     openers = {one.name: one.contestant.opener(one.frame) for one in seen}
-    with nvml_gpu() as gpu, Watch(Path("/"), gpu) as watch:
+    with watched() as watch:
         measured = measure(openers, pace, lambda sofar: _widest(_ratios_to_first(sofar)))
     rows = tuple(_row(one, measured, seen) for one in seen)
     rounds, width = len(measured.spells_ms[rows[0].name][0]), _widest(_ratios_to_first(measured))

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from runtime.bench.watch import Watch
+from runtime.gpu_state import nvml_gpu
 from runtime.machine_state import MachineState, throttled
 from runtime.throttling import Clock
 
+ROOT = Path("/")
 LOOKS = 3  # in a row that must agree: a clock that just rises to its work is not throttled
+
+
+@contextmanager
+def watched() -> Iterator[Watch]:
+    """Looks at this machine, its GPU included, while the block runs."""
+    with nvml_gpu() as gpu, Watch(ROOT, gpu) as watch:
+        yield watch
 
 
 def during(watch: Watch) -> dict[str, Any]:
