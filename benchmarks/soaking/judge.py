@@ -11,6 +11,7 @@ from statistics import median
 from benchmarks.soaking.record import Counted, Held, Sample, Soak
 
 MB = 1e6
+FEWEST_CALM = 5  # samples of the second half: a slope of fewer says nothing
 REPORT = re.compile(r"^(\d+) of (\d+) frames segmented(.*), [\d.]+ fps$", re.MULTILINE)
 EXCEPTIONS = (
     "Traceback (most recent call last)",
@@ -42,8 +43,8 @@ class Finding:
 def judge(soak: Soak, promises: Promises = Promises()) -> list[Finding]:
     """Every promise, and what was found. Raises ValueError where too little was seen to judge."""
     calm = [sample for sample in _second_half(soak.samples) if sample.is_calm]
-    if len(calm) < 5 or len({sample.at_s for sample in calm}) < 5:
-        raise ValueError(f"wanted five calm samples in the second half, found {len(calm)}; soak for longer")
+    if len({sample.at_s for sample in calm}) < FEWEST_CALM:
+        raise ValueError(f"wanted {FEWEST_CALM} calm samples in the second half, found {len(calm)}; soak for longer")
     return [*_held(calm, promises), *_counted(soak, promises), *_recovered(soak, promises), *_ended(soak, promises)]
 
 

@@ -213,7 +213,7 @@ def test_the_limit_bounds_the_memory_of_the_process(tmp_path: Path) -> None:
     fp32 = save(chain(weights, (256, 256)), tmp_path / "wide.onnx")  # 16 MiB behind each ReLU
     command = [sys.executable, "-c", PEAK, str(fp32), str(32 * MIB)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert int(done.stdout) < layers * 16  # MiB: less than all of them together
+    assert int(done.stdout) < 160  # MiB: the network's 32, numpy's copy, and what a layer works with; all are 384
 
 
 def test_a_picture_that_cannot_be_read_is_named(tiny_bundle: Path, street_folder: Path, tmp_path: Path) -> None:
