@@ -60,9 +60,16 @@ def _taken(weights: Weights, config: NetworkConfig, labels: LabelSet) -> tuple[d
         return without_scores(weights.state), "all but the scores, which are of other classes"
     _require_stage(weights, config)
     if theirs.variant == config.variant:
-        return dict(weights.state), f"all weights of {theirs.variant}"
+        return dict(weights.state), f"all weights of {theirs.variant}{_scaled(weights, config)}"
     told = f"all weights of {theirs.variant}; the skips that only {config.variant} has start at zero"
     return staged(weights.state, theirs.variant, config.variant), told
+
+
+def _scaled(weights: Weights, config: NetworkConfig) -> str:
+    """How a published network's skips are taken: its file does not tell how it was trained."""
+    if weights.labels is not None or weights.config.variant == "fcn32s":
+        return ""
+    return ", its skips scaled" if config.at_once else ", its skips unscaled (add --at-once if it was trained at once)"
 
 
 def _require_stage(weights: Weights, config: NetworkConfig) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +32,15 @@ PUBLISHED = {
 }
 
 WRAPPED_IN = ("model_state_dict", "state_dict")  # by the trainers of pytorch-fcn and of Lightning
+
+DATA_PARALLEL = "module."  # before every name that torch.nn.DataParallel has wrapped
+
+# Those of a NumPy number, such as the best mean IoU that pytorch-fcn's trainer keeps beside the weights, by the names
+# of NumPy 1 and 2. They make no more than numbers.
+_OF_NUMBERS: list[Any] = [
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *(np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType, np.dtypes.Int64DType),
+]
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -82,7 +92,7 @@ def read_state_dict(path: Path) -> StateDict:
         raise ModelError(
             f"{path}: wanted names and tensors alone, found {stray[0]!r} to be neither; save the network's state_dict()"
         )
-    return {name: value.detach() for name, value in content.items()}
+    return {name.removeprefix(DATA_PARALLEL): value.detach() for name, value in content.items()}
 
 
 def rows_of(path: Path, state: StateDict, name: str) -> int:
@@ -135,11 +145,12 @@ def _loaded(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they speak of old formats, to torch's own users
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_OF_NUMBERS):
+                return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign pickle can fail in any way there is
         raise ModelError(
             f"{path}: wanted weights that torch saved, found: {_reason(error)}; "
-            "remove it and fetch or copy it again, or give another file"
+            "fetch or copy it again, or save the network's state_dict() alone"
         ) from None
 
 

@@ -54,11 +54,12 @@ def vgg16_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def transplant(vgg16: Mapping[str, Tensor], norm: str) -> dict[str, Tensor]:
-    """torchvision's VGG16 as the base net, fc6 and fc7 of an FCN: the same function of a 224x224 picture.
+def transplant(vgg16: Mapping[str, Tensor], norm: str, *, is_rgb: bool = True) -> dict[str, Tensor]:
+    """VGG16 by torchvision's names as the base net, fc6 and fc7 of an FCN: the same function of a 224x224 picture.
 
     A fully connected layer (O, I) is a convolution (O, channels, k, k) with the very same numbers (paper, section 3.1).
-    Our networks see B, G, R and torchvision's R, G, B, so the first kernels are turned round here, once and for all.
+    Our networks see B, G, R as Caffe's do; torchvision's see R, G, B (`is_rgb`), and their first kernels are turned
+    round here, once and for all.
     With batch norm our convolutions have no bias: theirs moves into the mean that their norm subtracts.
     """
     state: dict[str, Tensor] = {}
@@ -67,7 +68,7 @@ def transplant(vgg16: Mapping[str, Tensor], norm: str) -> dict[str, Tensor]:
         if ours in FC_KERNELS:
             kernel = FC_KERNELS[ours]
             weight = weight.reshape(len(weight), -1, kernel, kernel)
-        state[f"{ours}.weight"] = weight.flip(1) if ours == "conv1_1" else weight
+        state[f"{ours}.weight"] = weight.flip(1) if is_rgb and ours == "conv1_1" else weight
         if norm == "none":
             state[f"{ours}.bias"] = bias
             continue

@@ -120,7 +120,7 @@ def _from_vgg16(path: Path, state: StateDict) -> Weights:
         path.name,
         "VGG16 of Caffe (BGR minus mean)" if from_caffe else "VGG16 of torchvision (RGB, mean and deviation)",
         sha256_of(path),
-        {name: value.float() for name, value in transplant(state, norm).items()},
+        {name: value.float() for name, value in transplant(state, norm, is_rgb=not from_caffe).items()},
         config,
         CAFFE if from_caffe else TORCHVISION,
         has_scores=False,

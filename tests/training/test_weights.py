@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -84,12 +85,15 @@ def test_the_published_normalisations_are_those_of_the_published_weights() -> No
     assert CAFFE.normalise(frame).flatten().tolist() == pytest.approx(wanted, abs=1e-4)
 
 
-def test_caffes_vgg16_under_torchvisions_names_is_known_by_its_digest(
+def test_caffes_vgg16_under_torchvisions_names_is_known_by_its_digest_and_sees_bgr_as_it_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = saved(vgg16(), tmp_path / "renamed.pth")
+    state = vgg16()
+    path = saved(state, tmp_path / "renamed.pth")
     monkeypatch.setattr(weights, "VGG16_FROM_CAFFE_MD5", hashlib.md5(path.read_bytes()).hexdigest())
-    assert read_weights(str(path)).preprocessing == CAFFE
+    read = read_weights(str(path))
+    assert read.preprocessing == CAFFE
+    assert torch.equal(read.state["conv1_1.weight"], state["features.0.weight"])
 
 
 @pytest.mark.parametrize("width", [0.05, 0.06, 0.25, 1 / 3])
@@ -103,6 +107,14 @@ def test_the_width_of_a_file_is_found_by_its_channels(width: float, tmp_path: Pa
 @pytest.mark.parametrize("wrapping", ["model_state_dict", "state_dict"])
 def test_the_state_dict_of_a_trainers_checkpoint_is_found(wrapping: str, tmp_path: Path) -> None:
     path = saved({"epoch": 3, wrapping: published_fcn()}, tmp_path / "model_best.pth.tar")
+    assert read_weights(str(path)).config.variant == "fcn8s"
+
+
+def test_the_best_score_of_a_trainer_may_be_a_number_of_numpy(tmp_path: Path) -> None:
+    """As pytorch-fcn's trainer keeps it, beside weights that DataParallel has renamed."""
+    state = {f"module.{name}": value for name, value in published_fcn().items()}
+    content = {"epoch": 3, "best_mean_iu": np.float64(0.6), "model_state_dict": state}
+    path = saved(content, tmp_path / "model_best.pth.tar")
     assert read_weights(str(path)).config.variant == "fcn8s"
 
 
