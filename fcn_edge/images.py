@@ -55,7 +55,7 @@ def read_ids_or_colours(path: Path) -> NDArray[np.uint8]:
         _require_size(path, indices)
     mask = _decoded(path, cv2.IMREAD_UNCHANGED) if indices is None else indices
     if mask.dtype != np.uint8:
-        raise _no_mask(path, f"{mask.dtype} values")
+        raise _no_mask(path, f"{mask.dtype} values", "save it with 8 bits a pixel")
     if mask.ndim == 3 and mask.shape[2] == 4 and (mask[..., 3] == 255).all():
         mask = mask[..., :3]  # painted with a program that always saves transparency
     if mask.ndim == 3 and mask.shape[2] != 3:
@@ -63,10 +63,8 @@ def read_ids_or_colours(path: Path) -> NDArray[np.uint8]:
     return mask
 
 
-def _no_mask(path: Path, found: str) -> SourceError:
-    return SourceError(
-        f"{path}: wanted a mask of one 8-bit class id a pixel, found {found}; save class ids, not colours"
-    )
+def _no_mask(path: Path, found: str, remedy: str = "save class ids, not colours") -> SourceError:
+    return SourceError(f"{path}: wanted a mask of one 8-bit class id a pixel, found {found}; {remedy}")
 
 
 def _decoded(path: Path, flags: int) -> NDArray[np.uint8]:

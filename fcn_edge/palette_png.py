@@ -56,6 +56,15 @@ def decode_palette_png(png: bytes) -> NDArray[np.uint8] | None:
     return np.asarray(image // (255 // (2**bit_depth - 1)), np.uint8)  # a grey PNG of few bits is stretched to 0..255
 
 
+def palette_rgb(png: bytes) -> NDArray[np.uint8] | None:
+    """The (n, 3) RGB colours of a palette PNG, of which the first few kilobytes are enough; None for others."""
+    header = _header(png)
+    if header is None or header[COLOUR_TYPE_AT] != PALETTE:
+        return None
+    content = next((_content(chunk) for chunk in _chunks(png) if _kind(chunk) == b"PLTE"), b"")
+    return np.frombuffer(content[: len(content) // 3 * 3], np.uint8).reshape(-1, 3)
+
+
 def _as_grey(png: bytes) -> Iterator[bytes]:
     yield SIGNATURE
     for chunk in _chunks(png):

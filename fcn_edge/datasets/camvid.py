@@ -30,8 +30,22 @@ def open_camvid(root: Path, split: str) -> LabelledFiles:
     """One split (train, val, test); raises SourceError naming what is missing."""
     listed = root / "classes.json"
     classes = read_classes(listed) if listed.exists() else ClassList(CAMVID_11, CAMVID_11_VOID)
+    _require_layout(root, split)
     image_paths = tuple(list_images(root / split))
     if not image_paths:
-        raise SourceError(f"wanted the pictures of {split}, found none in {root / split}; check the folder and --split")
+        raise SourceError(
+            f"wanted the pictures of {split}, found none in {root / split}; check the folder and the split"
+        )
     mask_paths = matched_masks(image_paths, root / f"{split}annot")
     return LabelledFiles(classes.labels, image_paths, mask_paths, classes.ignore_index, classes.void_rgb)
+
+
+def _require_layout(root: Path, split: str) -> None:
+    """The original files have other folders and 32 classes, and no splits."""
+    if (root / split).is_dir() or not root.is_dir():
+        return
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir())
+    raise SourceError(
+        f"wanted CamVid as the SegNet tutorial lays it out ({split}/ beside {split}annot/), found in {root} "
+        f"{', '.join(folders[:4]) or 'no folders'}; check the split, or get the tutorial's files of 11 classes"
+    )

@@ -32,6 +32,26 @@ def ids_from_colours(path: Path, colours_bgr: NDArray[np.uint8], labels: LabelSe
     return np.asarray(ids[nearest], np.uint8)
 
 
+def require_own_colours(
+    path: Path, ids: NDArray[np.uint8], palette: NDArray[np.uint8], labels: LabelSet, void: set[int]
+) -> None:
+    """Raises SourceError where a palette PNG shows its ids (H, W) in colours of the class list, but of other classes.
+
+    A program that made the palette anew, from a mask in colours, numbers them in an order of its own. A palette of
+    other colours says nothing.
+    """
+    used = [i for i in np.flatnonzero(np.bincount(ids.ravel(), minlength=256)) if i not in void and i < len(palette)]
+    shown = {int(i): tuple(map(int, palette[i])) for i in used}
+    strange = [i for i, colour in shown.items() if i >= len(labels) or labels.palette[i] != colour]
+    if len(used) < 2 or not strange or any(colour not in labels.palette for colour in shown.values()):
+        return
+    other = labels.names[labels.palette.index(shown[strange[0]])]
+    raise SourceError(
+        f"{path}: wanted a palette that shows each class in its own colour, found {strange[0]} in that of {other}; "
+        "save it in colours without a palette, or with the ids of the class list"
+    )
+
+
 def _table(path: Path, labels: LabelSet, void_rgb: RGB) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     twins = _twins(labels)
     if twins:

@@ -16,6 +16,8 @@ def open_folder(root: Path, split: str) -> LabelledFiles:
     image_folder, mask_folder = root / "images" / split, root / "masks" / split
     image_paths = tuple(list_images(image_folder))
     if not image_paths:
-        raise SourceError(f"wanted the pictures of {split}, found none in {image_folder}; check the folder and --split")
+        raise SourceError(
+            f"wanted the pictures of {split}, found none in {image_folder}; check the folder and the split"
+        )
     mask_paths = matched_masks(image_paths, mask_folder) if mask_folder.is_dir() else ()
     return LabelledFiles(classes.labels, image_paths, mask_paths, classes.ignore_index, classes.void_rgb)

@@ -14,10 +14,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_edge.datasets.colours import ids_from_colours
+from fcn_edge.datasets.colours import ids_from_colours, require_own_colours
 from fcn_edge.errors import SourceError
 from fcn_edge.images import read_bytes, read_ids_or_colours, read_image
 from fcn_edge.labels import BLACK, RGB, VOID, LabelSet
+from fcn_edge.palette_png import palette_rgb
 
 # Gives the (H, W) numbers in a mask file, or its (H, W, 3) BGR colours; a plain function, for other processes call it.
 MaskReader = Callable[[Path], NDArray[np.uint8]]
@@ -45,6 +46,9 @@ class Dataset(Protocol):
 
     def digest(self) -> str:
         """sha256 that changes when a picture or a mask does."""
+
+
+HEAD = 4096  # bytes of a PNG: its palette stands within them
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class LabelledFiles:
         mask = self.read(path)
         if mask.ndim == 3:
             mask = ids_from_colours(path, mask, self.labels, self.void_rgb)
+        elif (palette := palette_rgb(read_bytes(path, HEAD))) is not None:
+            require_own_colours(path, mask, palette, self.labels, {self.ignore_index, VOID})
         return with_void(path, mask, self.labels, self.ignore_index)
 
     def digest(self) -> str:
@@ -116,8 +122,10 @@ def matched_masks(image_paths: tuple[Path, ...], mask_folder: Path) -> tuple[Pat
     mask_paths = tuple(mask_folder / f"{path.stem}.png" for path in image_paths)
     missing = [path for path in mask_paths if not path.is_file()]
     if missing:
+        beside = next(mask_folder.glob(f"{missing[0].stem}.*"), None)
+        found = f"{beside.name} there" if beside else "none"
         raise SourceError(
-            f"wanted the mask {missing[0]}, found none ({len(missing)} of {len(mask_paths)} masks are missing); "
-            "add them or take their pictures out"
+            f"wanted the mask {missing[0]}, found {found} ({len(missing)} of {len(mask_paths)} masks are missing); "
+            f"{'save them as .png' if beside else 'add them or take their pictures out'}"
         )
     return mask_paths

@@ -20,20 +20,33 @@ from torch.utils.data import Dataset as TorchDataset
 
 from fcn_edge.datasets import Dataset, labelled_picture
 from fcn_edge.errors import SourceError, UsageError
-from fcn_edge.progress import tracked
+from fcn_edge.labels import VOID
+from fcn_edge.progress import say, tracked
 from fcn_edge.training.augment import Augmentation, Crop, LabelledPicture, plain_crop
 from fcn_edge.training.pasting import NO_PASTING, Pasting
 from fcn_edge.training.ranks import ALONE, Ranks
 
 
-def class_pixels(dataset: Dataset) -> NDArray[np.int64]:
-    """Labelled pixels of each class; every mask is read for it, so a bad one is found now and not in epoch 7."""
+def class_pixels(dataset: Dataset, role: str, fewest: int = 1) -> NDArray[np.int64]:
+    """Labelled pixels of each class; every mask is read for it, so a bad one is found now and not in epoch 7.
+
+    Classes without a pixel are told, for a list or an `ignore_index` that does not fit the masks looks like that.
+    Raises SourceError where there are fewer than `fewest` (of a longer list); `role` is what messages call the dataset.
+    """
     counts = np.zeros(256, np.int64)
     for index in tracked(range(len(dataset)), "reading masks", len(dataset)):
         counts += np.bincount(dataset.mask(index).ravel(), minlength=256)
     pixels = counts[: len(dataset.labels)]
-    if not pixels.any():
-        raise SourceError("wanted labelled pixels, found every mask void; check the masks and the class list")
+    void = f"{counts[VOID] / counts.sum():.0%} of their pixels are void"
+    absent = [name for name, found in zip(dataset.labels.names, pixels, strict=True) if not found]
+    if len(pixels) - len(absent) < min(fewest, len(pixels)):
+        raise SourceError(
+            f"wanted {role} masks of {' and '.join(dataset.labels.names[:2])} or more, found none of "
+            f"{absent[-1]}; {void}; check the masks and the class list's ids and ignore_index (255 is always void)"
+        )
+    if absent:
+        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+        say(f"note: the {role} masks have no pixel of {', '.join(absent[:3])}{more}; {void}")
     return pixels
 
 

@@ -51,6 +51,13 @@ def test_a_broken_class_list_is_not_passed_over(camvid: Path) -> None:
         open_camvid(camvid, "val")
 
 
+def test_the_original_layout_is_told_from_the_tutorials(tmp_path: Path) -> None:
+    for name in ("701_StillsRaw_full", "LabeledApproved_full"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(SourceError, match=r"val/ beside valannot/.*701_StillsRaw_full, LabeledApproved_full; .*11"):
+        open_camvid(tmp_path, "val")
+
+
 @pytest.mark.parametrize("missing", ["valannot/1.png", "valannot/0.png"])
 def test_a_missing_mask_is_named(camvid: Path, missing: str) -> None:
     (camvid / missing).unlink()

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from fcn_edge.datasets.labelled import LabelledFiles, labelled_picture, matched_masks
 from fcn_edge.errors import SourceError
-from fcn_edge.labels import VOID, LabelSet
+from fcn_edge.labels import RGB, VOID, LabelSet
+from fcn_edge.palette_png import encode_palette_png
 
 THREE = LabelSet(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 
@@ -74,6 +75,37 @@ def test_missing_masks_are_counted_and_the_first_is_named(tmp_path: Path) -> Non
     pictures = tuple(tmp_path / name for name in ("a.jpg", "b.jpg", "c.jpg"))
     with pytest.raises(SourceError, match=r"b\.png.*2 of 3 masks are missing"):
         matched_masks(pictures, tmp_path)
+
+
+def test_a_mask_of_another_kind_of_file_is_named_with_its_remedy(tmp_path: Path) -> None:
+    (tmp_path / "a.PNG").touch()
+    with pytest.raises(SourceError, match=r"a\.png, found a\.PNG there .*save them as \.png"):
+        matched_masks((tmp_path / "a.jpg",), tmp_path)
+
+
+RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
+
+
+def one_palette_mask(folder: Path, ids: list[int], palette: list[RGB]) -> NDArray[np.uint8]:
+    """Of three classes that are red, green and blue, from a PNG of these indices and this palette."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(palette)] = np.array(palette)[:, ::-1]
+    (folder / "m.png").write_bytes(encode_palette_png(np.array([ids], np.uint8), table))
+    labels = LabelSet(("red", "green", "blue"), (RED, GREEN, BLUE))
+    return LabelledFiles(labels, (folder / "m.png",), (folder / "m.png",)).mask(0)
+
+
+@pytest.mark.parametrize("ids", [[0, 1, 2], [0, 2, 2], [1, 0, 1]])
+def test_a_palette_that_numbers_the_classes_otherwise_is_refused(tmp_path: Path, ids: list[int]) -> None:
+    with pytest.raises(SourceError, match=r"m\.png: .*own colour, found \d in that of (red|blue|green)"):
+        one_palette_mask(tmp_path, ids, [BLUE, RED, GREEN])
+
+
+@pytest.mark.parametrize("palette", [[RED, GREEN, BLUE], [(0, 0, 0), (1, 1, 1), (2, 2, 2)], [GREEN, (9, 9, 9), RED]])
+def test_a_palette_of_the_classes_own_colours_or_of_others_is_read_by_its_ids(
+    tmp_path: Path, palette: list[RGB]
+) -> None:
+    assert one_palette_mask(tmp_path, [0, 1, 2, 255], palette).tolist() == [[0, 1, 2, VOID]]
 
 
 def test_pictures_without_labels_have_no_masks_to_ask_for(pair: LabelledFiles) -> None:

@@ -121,12 +121,23 @@ def test_rare_classes_weigh_more_within_limits() -> None:
 def test_pixels_are_counted_without_void(street_folder: Path) -> None:
     data = open_dataset(f"folder:{street_folder}", "train")
     wanted = sum(int((data.mask(index) != VOID).sum()) for index in range(len(data)))
-    assert class_pixels(data).sum() == wanted
+    assert class_pixels(data, "training").sum() == wanted
 
 
 def test_masks_of_nothing_but_void_are_refused() -> None:
-    with pytest.raises(SourceError, match="every mask void"):
-        class_pixels(Halves(fill=VOID))
+    with pytest.raises(SourceError, match=r"validation masks .* 100% of their pixels are void"):
+        class_pixels(Halves(fill=VOID), "validation")
+
+
+def test_training_masks_of_one_class_alone_are_refused() -> None:
+    """A mask painted in 0 and 255 is of one class, for 255 is void."""
+    with pytest.raises(SourceError, match=r"wanted training masks of .*255 is always void"):
+        class_pixels(Halves(fill=0), "training", fewest=2)
+
+
+def test_classes_without_a_pixel_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    class_pixels(Halves(fill=0), "validation")
+    assert "note: the validation masks have no pixel of " in capsys.readouterr().err
 
 
 def test_a_mask_of_another_size_than_its_picture_is_refused() -> None:
