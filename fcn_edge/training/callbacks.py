@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
@@ -97,7 +98,23 @@ class KeepLast(Callback):
 
 
 class TimeLimit(Callback):
-    """Ends the training after the last epoch that fits into the limit."""
+    """Ends the training after the last epoch that fits into the limit, for good: only a longer limit resumes it."""
+
+    ended_minutes = 0.0  # the limit that ended it
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"ended_minutes": self.ended_minutes}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.ended_minutes = state_dict["ended_minutes"]
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, Segmentation)
+        if (module.config.max_minutes or math.inf) <= self.ended_minutes:
+            trainer.should_stop = True
+            say(f"the time was up after {trainer.current_epoch} epochs; raise --max-minutes to train on")
+        else:
+            self.ended_minutes = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Segmentation)
@@ -107,7 +124,7 @@ class TimeLimit(Callback):
         assert isinstance(module, Segmentation)
         limit, elapsed_s = module.config.max_minutes, greatest(module.elapsed_s)
         if limit and elapsed_s + (elapsed_s - self.elapsed_before) / 2 > limit * 60:
-            trainer.should_stop = True
+            trainer.should_stop, self.ended_minutes = True, limit
             say(f"the time is up after {trainer.current_epoch + 1} of {trainer.max_epochs} epochs")
 
 

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from fcn_edge.datasets import KINDS, Dataset, open_dataset, require_masks
 from fcn_edge.errors import UsageError
-from fcn_edge.files import require_writable, write_json
+from fcn_edge.files import require_writable, sha256_of, write_json
 from fcn_edge.labels import LabelSet
 from fcn_edge.metrics import Scores
 from fcn_edge.progress import say
@@ -28,7 +28,7 @@ from fcn_edge.training.ranks import Ranks, require_alike
 from fcn_edge.training.recipe import DEFAULT_RECIPE
 from fcn_edge.training.run_lock import run_lock
 from fcn_edge.training.start import started_from
-from fcn_edge.training.together import together
+from fcn_edge.training.together import has_begun, mark_begun, together
 from fcn_edge.training.trainer import train, untrained
 from fcn_edge.training.weights import read_weights
 
@@ -61,7 +61,7 @@ def train_command(
     _require_same_labels(training, validation)
     settings["recipe"] = recipe
     ranks = Ranks.here()
-    resume = resume or (ranks.restarts > 0 and (folder / LAST).exists())
+    resume = resume or (has_begun(ranks) and (folder / LAST).exists())
     if resume:  # what can be refused is, before every picture is read for the digests
         _require_run(folder)
     else:
@@ -78,17 +78,22 @@ def train_command(
         settings = _resumed(ctx, folder, settings, identity)
         fresh = _restarted(init, settings, training.labels)
     config = TrainingConfig(**{key: settings[key] for key in TRAINING})
-    require_alike(ranks, **identity, **asdict(config), **asdict(fresh.network.config), resume=resume)
+    done = {"last_checkpoint": sha256_of(folder / LAST) if resume and ranks.world > 1 else None}
+    require_alike(ranks, **identity, **asdict(config), **asdict(fresh.network.config), resume=resume, **done)
     if not ranks.rank:
         require_writable(folder)
     start = {"init": fresh.provenance.get("init"), "preprocessing": asdict(fresh.preprocessing)}
     network = asdict(fresh.network.config)
     means = {"recipe": settings["recipe"], "processes": ranks.world, **software()}
-    if not ranks.rank:
-        write_json(folder / CONFIG_FILE, {"data": data, **identity, **means, **start, **network, **asdict(config)})
+
+    def begins() -> None:
+        if not ranks.rank:
+            write_json(folder / CONFIG_FILE, {"data": data, **identity, **means, **start, **network, **asdict(config)})
+            mark_begun(ranks)
+
     origin = {"data": data, "split": split, "validation_split": validation_split, **identity, **means}
     fresh = replace(fresh, provenance={**origin, **fresh.provenance})
-    checkpoint = train(fresh, config, (training, validation), folder)
+    checkpoint = train(fresh, config, (training, validation), folder, begins)
     if checkpoint is None:
         say(f"stopped; {folder / LAST} holds the last whole epoch, go on with the same command and --resume")
         return
@@ -157,10 +162,13 @@ def _resumed(ctx: click.Context, folder: Path, settings: dict[str, Any], identit
             f"wanted the run's own recipe, {stored['recipe']}, found --recipe {settings['recipe']}; "
             "leave it out, or choose another -o"
         )
-    changed = sorted(key for key in given & NETWORK if settings[key] != stored[key])
+    changed = sorted(key for key in given & (NETWORK | {"optimizer"}) if settings[key] != stored[key])
+    if "averaging" in given and bool(settings["averaging"]) != bool(stored["averaging"]):
+        changed.append("averaging")  # the state of a run with it holds the averages as its weights
     if changed:
         raise UsageError(
-            f"wanted the network of {folder}, found another {', '.join(changed)}; leave them out, or choose another -o"
+            f"wanted the network and the optimizer of {folder}, found another {', '.join(changed)}; "
+            "leave them out, or choose another -o"
         )
     return {**stored, **{key: settings[key] for key in given}}
 

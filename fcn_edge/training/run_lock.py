@@ -7,9 +7,9 @@ import fcntl
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 from fcn_edge.errors import UsageError
 from fcn_edge.files import writing
@@ -26,7 +26,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a+", encoding="utf-8")
+        file = (folder / LOCK).open("ab+", buffering=0)  # what a full disk refuses must not come again at the end
     with file:
         _take(file, folder)
         try:
@@ -35,10 +35,11 @@ def run_lock(folder: Path) -> Iterator[None]:
                 _sweep(folder)
             yield
         finally:
-            file.truncate(0)
+            with suppress(OSError):
+                file.truncate(0)
 
 
-def _take(file: TextIO, folder: Path) -> None:
+def _take(file: FileIO, folder: Path) -> None:
     """By a POSIX lock: the processes that read pictures are forked and may outlive a kill, but do not inherit it."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,17 +47,16 @@ def _take(file: TextIO, folder: Path) -> None:
         if error.errno not in (errno.EACCES, errno.EAGAIN):
             return  # a file system without locks
         file.seek(0)
-        owner = file.read().strip() or "another process"
+        owner = file.read().decode(errors="replace").strip() or "another process"
         raise UsageError(
             f"wanted {folder} for this training alone, found {owner} at work in it; let it end, or choose another -o"
         ) from None
 
 
-def _sign(file: TextIO) -> None:
+def _sign(file: FileIO) -> None:
     """Tells others who is at work."""
     file.truncate(0)  # a training that was killed may have signed it
-    file.write(f"process {os.getpid()} on {platform.node()}\n")
-    file.flush()
+    file.write(f"process {os.getpid()} on {platform.node()}\n".encode())
 
 
 def _sweep(folder: Path) -> None:

@@ -20,7 +20,7 @@ from fcn_edge.training.checkpoint import Checkpoint
 from fcn_edge.training.config import TrainingConfig
 from fcn_edge.training.loss import SAMPLED, cross_entropy, labelled_weight, lovasz_softmax, sampled_pixels
 from fcn_edge.training.network import channels_last
-from fcn_edge.training.optimiser import optimiser_of, set_learning_rate
+from fcn_edge.training.optimiser import optimiser_of, set_decay, set_learning_rate
 from fcn_edge.training.ranks import Ranks, greatest, summed
 from fcn_edge.training.schedule import learning_rate, training_progress
 
@@ -34,7 +34,7 @@ class Segmentation(LightningModule):
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, config: TrainingConfig, weights: NDArray[np.float32], total_steps: int
+        self, checkpoint: Checkpoint, config: TrainingConfig, weights: NDArray[np.float32], steps_per_epoch: int
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # for Lightning's own way knows one micro-batch at a time, not the whole
@@ -43,7 +43,8 @@ class Segmentation(LightningModule):
         self.preprocessing = checkpoint.preprocessing
         self.config = config
         self.names = checkpoint.labels.names
-        self.total_steps = total_steps
+        self.steps_per_epoch = steps_per_epoch
+        self.earlier_steps = 0  # a resumed run's, less those it would have made with batches of this size
         self.class_weights: Tensor
         self.register_buffer("class_weights", torch.from_numpy(weights), persistent=False)
         self.earlier_s = 0.0  # what the runs before this one took, when it is resumed
@@ -77,10 +78,15 @@ class Segmentation(LightningModule):
     def on_fit_start(self) -> None:
         self.started = time.monotonic()
 
+    def on_train_start(self) -> None:
+        self.earlier_steps = self.global_step - self.current_epoch * self.steps_per_epoch
+        set_decay(self.trainer.optimizers[0], self.config)  # the state of a resumed run has brought its own
+
     def progress_now(self) -> float:
         """From 0 to 1, by this process's clock where there is a time limit."""
         limit = self.config.max_minutes
-        return training_progress(self.global_step, self.total_steps, self.elapsed_s, limit * 60 if limit else None)
+        step, steps = self.global_step - self.earlier_steps, self.config.epochs * self.steps_per_epoch
+        return training_progress(step, steps, self.elapsed_s, limit * 60 if limit else None)
 
     def on_train_batch_start(self, batch: list[Crops], batch_idx: int) -> None:
         # What is drawn depends on the step alone, so that a resumed run draws what an unbroken one would.

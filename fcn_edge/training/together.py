@@ -18,6 +18,7 @@ from fcn_edge.errors import DeviceError, FcnEdgeError, UsageError, first_line
 from fcn_edge.training.ranks import Ranks
 
 INTERRUPTED = 130
+BEGUN = "begun"
 
 
 @contextmanager
@@ -86,10 +87,26 @@ def _told_before(ranks: Ranks, code: int) -> int | None:
     return None if first == mine else int(first.split()[1])
 
 
+def mark_begun(ranks: Ranks) -> None:
+    """Tells the processes after a restart that the run in the folder is this launch's own."""
+    if ranks.world > 1 and not ranks.rank:
+        _store_of_all().set(BEGUN, "")
+
+
+def has_begun(ranks: Ranks) -> bool:
+    """Whether processes before a restart, of the same launch, have begun or resumed a run."""
+    return ranks.restarts > 0 and _store_of_all().check([BEGUN])
+
+
 def _store(ranks: Ranks) -> Store:
-    """What all processes write to and read from; torchrun leaves in it what those before a restart wrote."""
+    """What all processes write to and read from, apart from what those before a restart wrote."""
+    return PrefixStore(f"fcn-edge {ranks.restarts}", _store_of_all())
+
+
+def _store_of_all() -> Store:
+    """torchrun's, which lives as long as its launch."""
     store, *_ = next(rendezvous("env://", timeout=timedelta(minutes=5)))
-    return PrefixStore(f"fcn-edge {ranks.restarts}", store)
+    return PrefixStore("fcn-edge", store)
 
 
 @contextmanager

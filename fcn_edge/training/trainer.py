@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import pickle
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,11 +17,12 @@ import lightning
 import numpy as np
 import torch
 from lightning import Trainer
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from fcn_edge.datasets import Dataset
-from fcn_edge.errors import ModelError, SourceError, UsageError, first_line
+from fcn_edge.errors import DeviceError, ModelError, SourceError, UsageError, first_line
 from fcn_edge.evaluation import Evaluation, evaluate
 from fcn_edge.files import require_writable, writing
 from fcn_edge.interrupt import Interrupt
@@ -50,6 +52,8 @@ from fcn_edge.training.run_report import save_run_report
 from fcn_edge.training.segmentation import Segmentation, parameter_count, quick_precision
 from fcn_edge.training.synced_norm import SyncedOnCpu
 
+LOST_WORKER = re.compile(r"DataLoader worker \(pid[^)]*\)+ [^.]*")  # as torch tells it
+
 
 def untrained(network: NetworkConfig, seed: int) -> FCN:
     """A new network, whose random weights depend on the seed alone."""
@@ -57,13 +61,20 @@ def untrained(network: NetworkConfig, seed: int) -> FCN:
     return FCN.from_config(network)
 
 
-def train(fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Dataset], folder: Path) -> Checkpoint | None:
+def train(
+    fresh: Checkpoint,
+    config: TrainingConfig,
+    data: tuple[Dataset, Dataset],
+    folder: Path,
+    begins: Callable[[], object] = lambda: None,
+) -> Checkpoint | None:
     """Train on the first dataset, validate on the second; `folder` gets best.safetensors, last.ckpt, logs/, a report.
 
     The best checkpoint, scored in float32; None when the user stopped the training, and in all processes but the first.
 
     `fresh` is what it starts with: its network is trained in place, its provenance (the data's names and digests) is
-    kept. Goes on from `folder/last.ckpt` where there is one.
+    kept. Goes on from `folder/last.ckpt` where there is one. `begins` is called where nothing can be refused any more,
+    before anything of the run is written.
     Raises SourceError for unusable data, OutputError for an unwritable folder, ModelError when the loss is not finite.
     """
     training, validation = data
@@ -72,15 +83,15 @@ def train(fresh: Checkpoint, config: TrainingConfig, data: tuple[Dataset, Datase
     if not ranks.rank:
         require_writable(folder)
     _require_batch_statistics(fresh.network.config, config, training, share)
-    pixels = class_pixels(training)
-    class_pixels(validation)
+    pixels = class_pixels(training, "training", fewest=2)
+    class_pixels(validation, "validation")
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     fresh = replace(fresh, provenance={**fresh.provenance, "config": asdict(config)})
     module = _module(fresh, config, pixels, len(training) // share.batch_size)
     variant, weights = fresh.network.config.variant, parameter_count(fresh.network)
     say(f"training {variant}, {weights:,} weights, on {len(training)} pictures{_by(ranks)}")
     pasting = Pasting(rare_classes(pixels), config.paste)
-    if not _fit(module, fresh, config, data, share, pasting, folder) or ranks.rank:
+    if not _fit(module, fresh, data, share, pasting, folder, begins) or ranks.rank:
         return None
     best, evaluation = _scored_in_float32(folder / BEST, validation)
     save_run_report(folder, best, evaluation, validation)
@@ -101,7 +112,14 @@ def _share(config: TrainingConfig, data: tuple[Dataset, Dataset], ranks: Ranks) 
         raise UsageError(
             f"wanted a validation picture for each of {ranks.world} processes, found {len(validation)}; start fewer"
         )
-    return Share(min(config.batch_size, len(training)), config.accumulate, ranks)
+    parts = config.accumulate * ranks.world
+    if len(training) < parts <= config.batch_size:
+        raise UsageError(
+            f"wanted {parts} training pictures, one for each of {ranks.world} processes in --accumulate "
+            f"{config.accumulate}, found {len(training)}; lower --accumulate or start fewer processes"
+        )
+    fits = len(training) // parts * parts or config.batch_size  # larger than the data, it is cut to what can be shared
+    return Share(min(config.batch_size, fits), config.accumulate, ranks)
 
 
 def _require_batch_statistics(network: NetworkConfig, config: TrainingConfig, training: Dataset, share: Share) -> None:
@@ -118,22 +136,23 @@ def _require_batch_statistics(network: NetworkConfig, config: TrainingConfig, tr
 
 def _module(fresh: Checkpoint, config: TrainingConfig, pixels: Any, steps_per_epoch: int) -> Segmentation:
     weights = class_weights(pixels) if config.class_weights else np.ones(len(pixels), np.float32)
-    return Segmentation(fresh, config, weights, config.epochs * steps_per_epoch)
+    return Segmentation(fresh, config, weights, steps_per_epoch)
 
 
 def _fit(
     module: Segmentation,
     fresh: Checkpoint,
-    config: TrainingConfig,
     data: tuple[Dataset, Dataset],
     share: Share,
     pasting: Pasting,
     folder: Path,
+    begins: Callable[[], object],
 ) -> bool:
     """Runs Lightning; false when the user stopped it."""
-    interrupt = Interrupt("step")
+    interrupt, config = Interrupt("step"), module.config
     callbacks = [
         StopBetweenSteps(interrupt, len(data[1])),
+        LambdaCallback(on_train_start=lambda *_: begins()),
         KeepBest(folder, fresh),
         TimeLimit(),
         EpochFigures(),
@@ -141,7 +160,7 @@ def _fit(
         KeepLast(folder),
     ]
     if config.averaging:
-        callbacks.insert(2, averaged_weights(config.averaging))
+        callbacks.insert(3, averaged_weights(config.averaging))
     last, epochs_done = _resumable(folder / LAST, config)
     batches = training_batches(
         data[0],
@@ -279,3 +298,15 @@ def _one_line_worker_errors() -> Iterator[None]:
     except (SourceError, ModelError) as error:
         message = str(error).strip().splitlines()[-1]
         raise type(error)(message.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from None
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"wanted memory of the GPU for a batch, found: {first_line(error).split('. ')[0]}; "
+            "lower --batch-size or raise --accumulate, and go on with --resume"
+        ) from None
+    except RuntimeError as error:
+        if not (found := LOST_WORKER.search(str(error))):
+            raise
+        raise DeviceError(
+            f"wanted the processes that read pictures to live, found: {found[0]}; the system may be out of memory: "
+            "lower --workers or --batch-size, and go on with --resume"
+        ) from None

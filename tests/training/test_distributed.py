@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fcn_edge.datasets.synthetic import STREET_LABELS
 from fcn_edge.training.checkpoint import load_checkpoint
+from fcn_edge.training.run_lock import LOCK
 from fcn_edge.training.run_report import run_curves
 from fcn_edge.training.trainer import untrained
 from tests.conftest import call_fcn_edge, run_fcn_edge, write_pair
@@ -216,6 +217,19 @@ def test_torchrun_puts_a_lost_process_back_and_the_run_goes_on_by_itself(
     assert_same_end(tmp_path / "run", two)
 
 
+def test_torchrun_never_goes_on_with_a_run_that_it_did_not_begin(
+    streets: Path, one: Path, tmp_path: Path, started: list[Process]
+) -> None:
+    """The first attempt is refused, and so is the second."""
+    run = Path(shutil.copytree(one, tmp_path / "run"))
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file() and path.name != LOCK}
+    launch = "--standalone --nproc-per-node 2 --max-restarts 1"
+    started.append(torchrun(streets, run, *SMALL, *SAME, "--epochs", "9", launch=launch))
+    told = ended(started[0], code=1)
+    assert "wanted a new run, found one" in told and "going on" not in told, told
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file() and path.name != LOCK} == before
+
+
 def nodes() -> list[str]:
     """How two nodes are started that find each other on this machine."""
     with socket.socket() as probe:
@@ -247,6 +261,19 @@ def test_nodes_that_were_started_for_different_trainings_are_refused(
         told = ended(process, code=1)
         assert told.count("fcn-edge: ") == 1 and "process 1 with another learning rate" in told, told
     assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_nodes_with_different_states_of_a_run_are_refused(
+    streets: Path, one: Path, tmp_path: Path, started: list[Process]
+) -> None:
+    """A stale copy of the run's folder on the second node."""
+    here, there = (Path(shutil.copytree(one, tmp_path / name)) for name in ("here", "there"))
+    alone(streets, here, "--resume", "--epochs", str(EPOCHS + 1))
+    for launch, run in zip(nodes(), (here, there), strict=True):
+        words = ["--resume", "--epochs", str(EPOCHS + 2)]
+        started.append(torchrun(streets, run, *words, launch=launch))
+    for process in started:
+        assert "process 1 with another last checkpoint than process 0" in ended(process, code=1)
 
 
 def test_an_error_of_one_process_ends_all_with_one_line(streets: Path, tmp_path: Path, started: list[Process]) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -71,7 +72,12 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Checkpoint]:
 
     def start(*words: object) -> Checkpoint:
         held: list[Checkpoint] = []
-        monkeypatch.setattr(cli, "train", lambda fresh, *_: held.append(fresh))
+
+        def train(fresh: Checkpoint, *others: Any) -> None:
+            others[-1]()  # begins
+            held.append(fresh)
+
+        monkeypatch.setattr(cli, "train", train)
         done = call_fcn_edge("train", *words)
         assert done.returncode == 0, done.stderr
         return held[0]

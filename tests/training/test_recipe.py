@@ -329,7 +329,12 @@ def test_a_run_of_before_there_were_recipes_is_resumed_as_edge(
     old = {key: value for key, value in told.items() if key not in new | {"deterministic"}}
     (run / "config.json").write_text(json.dumps({**old, "crop_hw": [64, 96]}))
     held: list[TrainingConfig] = []
-    monkeypatch.setattr(cli, "train", lambda fresh, config, *_: held.append(config))
+
+    def train(fresh: Checkpoint, config: TrainingConfig, *others: Any) -> None:
+        others[-1]()  # begins
+        held.append(config)
+
+    monkeypatch.setattr(cli, "train", train)
     done = call_fcn_edge("train", f"folder:{two_pictures}", "-o", run, "--resume")
     assert done.returncode == 0, done.stderr
     assert (held[0].optimizer, held[0].loss_reduction, held[0].crop_hw) == ("adamw", "mean", (64, 96))

@@ -189,7 +189,7 @@ def test_a_training_sees_pictures_by_the_normalisation_of_its_weights(
     step: str, more: dict[str, object], tmp_path: Path
 ) -> None:
     got = started(saved(published_fcn(classes=3), tmp_path / "fcn.pth"), fresh())
-    module = Segmentation(got, TrainingConfig(), np.ones(3, np.float32), total_steps=1)
+    module = Segmentation(got, TrainingConfig(), np.ones(3, np.float32), steps_per_epoch=1)
     seen: list[torch.Tensor] = []
     module.network.register_forward_pre_hook(lambda _, pictures: seen.append(pictures[0]))
     frames = torch.randint(0, 256, (2, 32, 48, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -98,7 +98,9 @@ def test_a_stopped_run_resumes_to_the_same_end(
     wait_for(process, "epoch 2/4, loss")
     process.send_signal(how)
     _, stderr = process.communicate(timeout=60)
-    if how == signal.SIGINT:
+    if how == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL  # or it was over before
+    else:
         assert process.returncode == 0 and "--resume" in stderr and "Traceback" not in stderr
     assert not list(run.glob(".*.part")) or how == signal.SIGKILL
     done = run_fcn_edge("train", f"folder:{street_folder}", "-o", run, "--resume")
@@ -158,11 +160,6 @@ def test_other_pictures_cannot_resume_a_run(unbroken: Path, tmp_path: Path, stre
     before = (unbroken / "best.safetensors").read_bytes()
     assert_refused(run_fcn_edge("train", f"folder:{data}", "-o", unbroken, "--resume"), 2, "data of the run")
     assert (unbroken / "best.safetensors").read_bytes() == before
-
-
-def test_fewer_epochs_than_done_are_refused(unbroken: Path, street_folder: Path) -> None:
-    done = run_fcn_edge("train", f"folder:{street_folder}", "-o", unbroken, "--resume", "--epochs", "2")
-    assert_refused(done, 2, "4 epochs", "--epochs")
 
 
 @pytest.mark.parametrize("keep", [0, 1000])

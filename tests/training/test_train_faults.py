@@ -39,6 +39,7 @@ def unbroken(street_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A run that nothing befell."""
     run = tmp_path_factory.mktemp("runs") / "unbroken"
     train(street_folder, run, *SMALL, *EPOCHS)
+    assert load_checkpoint(run / BEST).provenance["epoch"] > 8  # or a resumed run need not have kept a better one
     return run
 
 
@@ -123,6 +124,7 @@ def test_no_loader_outlives_a_killed_run_and_none_keeps_it_from_resuming(
     assert len(loaders) >= 2
     process.kill()
     process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL  # or it was over before
     train(street_folder, run, "--resume")
     assert_same_end(run, unbroken)
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in loaders))
