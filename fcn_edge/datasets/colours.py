@@ -32,17 +32,15 @@ def ids_from_colours(path: Path, colours_bgr: NDArray[np.uint8], labels: LabelSe
     return np.asarray(ids[nearest], np.uint8)
 
 
-def require_own_colours(
-    path: Path, ids: NDArray[np.uint8], palette: NDArray[np.uint8], labels: LabelSet, void: set[int]
-) -> None:
-    """Raises SourceError where a palette PNG shows its ids (H, W) in colours of the class list, but of other classes.
+def require_own_colours(path: Path, ids: NDArray[np.uint8], palette: NDArray[np.uint8], labels: LabelSet) -> None:
+    """Raises SourceError where a palette PNG shows its class ids (H, W) in colours of the list, but of other classes.
 
     A program that made the palette anew, from a mask in colours, numbers them in an order of its own. A palette of
     other colours says nothing.
     """
-    used = [i for i in np.flatnonzero(np.bincount(ids.ravel(), minlength=256)) if i not in void and i < len(palette)]
+    used = np.flatnonzero(np.bincount(ids.ravel())[: min(len(labels), len(palette))])  # void is not among them
     shown = {int(i): tuple(map(int, palette[i])) for i in used}
-    strange = [i for i, colour in shown.items() if i >= len(labels) or labels.palette[i] != colour]
+    strange = [i for i, colour in shown.items() if labels.palette[i] != colour]
     if len(used) < 2 or not strange or any(colour not in labels.palette for colour in shown.values()):
         return
     other = labels.names[labels.palette.index(shown[strange[0]])]

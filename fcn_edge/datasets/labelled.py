@@ -82,9 +82,10 @@ class LabelledFiles:
         mask = self.read(path)
         if mask.ndim == 3:
             mask = ids_from_colours(path, mask, self.labels, self.void_rgb)
-        elif (palette := palette_rgb(read_bytes(path, HEAD))) is not None:
-            require_own_colours(path, mask, palette, self.labels, {self.ignore_index, VOID})
-        return with_void(path, mask, self.labels, self.ignore_index)
+        ids = with_void(path, mask, self.labels, self.ignore_index)
+        if (palette := palette_rgb(read_bytes(path, HEAD))) is not None:
+            require_own_colours(path, ids, palette, self.labels)
+        return ids
 
     def digest(self) -> str:
         digest = hashlib.sha256()
