@@ -48,18 +48,18 @@ def contents(run: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["--epochs", 2], "4 epochs"),
-        (["--batch-size", 3, "--accumulate", 2], "--batch-size"),
-        (["--optimizer", "sgd"], "optimizer"),
-        (["--averaging", 0], "averaging"),
-        (["--crop", "32x32", "--batch-size", 1], "batch norm"),
+        (["--epochs", 2], ["4 epochs", "--epochs"]),
+        (["--batch-size", 3, "--accumulate", 2], ["--batch-size"]),
+        (["--optimizer", "sgd"], ["optimizer"]),
+        (["--averaging", 0], ["averaging"]),
+        (["--crop", "32x32", "--batch-size", 1], ["batch norm"]),
     ],
 )
 def test_a_refused_resume_leaves_the_run_as_it_was(
-    words: list[object], named: str, run: Path, street_folder: Path
+    words: list[object], named: list[str], run: Path, street_folder: Path
 ) -> None:
     before = contents(run)
-    assert_refused(resume(street_folder, run, *words), 2, named)
+    assert_refused(resume(street_folder, run, *words), 2, *named)
     assert contents(run) == before
 
 

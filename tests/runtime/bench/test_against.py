@@ -25,7 +25,7 @@ from runtime.bench.spells import Measured, Pace
 from runtime.engines import Serving
 from runtime.machine import machine
 from runtime.session import FakeSession
-from tests.runtime.bench.busy import FRAME, OnNoisyMachine
+from tests.runtime.bench.busy import FRAME, OnNoisyMachine, busy, by_the_work_done
 from tests.runtime.bench.noisy_machine import NoisyMachine
 from tests.runtime.bench.results import RESULT
 from tests.runtime.bench.test_card import CARD
@@ -79,6 +79,15 @@ def test_a_slower_machine_is_no_slower_model(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_model_that_slows_down_far_more_than_its_machine_is_slower(monkeypatch: pytest.MonkeyPatch) -> None:
     found = outcome(carded(a_run(1, monkeypatch, 10.0)), a_run(2, monkeypatch, 16.0, slow=1.2), HOW)
     assert found.verdict == "slower"
+
+
+def test_a_planted_tenth_of_real_work_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_the_work_done(monkeypatch)
+    pace = Pace(limit_s=30.0, spells=6, rounds=5, block_s=0.02, warmup_s=0.01)
+    card = carded(spells_of(busy("x", 40), FRAME, pace))
+    same, slowed = (outcome(card, spells_of(busy("x", work), FRAME, pace), HOW) for work in (40, 44))
+    assert same.verdict in ("the same", "cannot tell") and slowed.verdict == "slower"
+    assert slowed.ratio.value == pytest.approx(1.1, rel=0.05)
 
 
 MEASURED = Measured({MODEL: list(CARD.spells_ms), yardstick.NAME: list(CARD.yardstick_ms)})

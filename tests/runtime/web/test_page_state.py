@@ -162,7 +162,7 @@ def test_stages_are_stacked_in_order_and_told_second_by_second(page: Page, live:
         assert monotonic() < ends
         page.point(*page.middle("#stage-plot"))
     page.point(2, 2)
-    wait_for_text(page, "#stage-when", "now")
+    assert wait_for_text(page, "#stage-when", "now") == "now"
     page.evaluate("document.getElementById('stage-chart').focus()")
     page.press("ArrowLeft", 37)
     assert text(page, "#stage-when") == "-2 s"
