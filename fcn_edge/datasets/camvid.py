@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcn_edge.datasets.labelled import LabelledFiles, matched_masks
+from fcn_edge.datasets.labelled import LabelledFiles, matched_masks, pictures_of
 from fcn_edge.errors import SourceError
-from fcn_edge.images import list_images
 from fcn_edge.labels import ClassList, LabelSet, read_classes
 
 CAMVID_11 = LabelSet(
@@ -31,11 +30,7 @@ def open_camvid(root: Path, split: str) -> LabelledFiles:
     listed = root / "classes.json"
     classes = read_classes(listed) if listed.exists() else ClassList(CAMVID_11, CAMVID_11_VOID)
     _require_layout(root, split)
-    image_paths = tuple(list_images(root / split))
-    if not image_paths:
-        raise SourceError(
-            f"wanted the pictures of {split}, found none in {root / split}; check the folder and the split"
-        )
+    image_paths = pictures_of(split, root / split)
     mask_paths = matched_masks(image_paths, root / f"{split}annot")
     return LabelledFiles(classes.labels, image_paths, mask_paths, classes.ignore_index, classes.void_rgb)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcn_edge.datasets.labelled import LabelledFiles, matched_masks
-from fcn_edge.errors import SourceError
-from fcn_edge.images import list_images
+from fcn_edge.datasets.labelled import LabelledFiles, matched_masks, pictures_of
 from fcn_edge.labels import read_classes
 
 
@@ -14,10 +12,6 @@ def open_folder(root: Path, split: str) -> LabelledFiles:
     """One split; without a folder masks/SPLIT it is unlabelled. Raises SourceError naming what is missing."""
     classes = read_classes(root / "labels.json")
     image_folder, mask_folder = root / "images" / split, root / "masks" / split
-    image_paths = tuple(list_images(image_folder))
-    if not image_paths:
-        raise SourceError(
-            f"wanted the pictures of {split}, found none in {image_folder}; check the folder and the split"
-        )
+    image_paths = pictures_of(split, image_folder)
     mask_paths = matched_masks(image_paths, mask_folder) if mask_folder.is_dir() else ()
     return LabelledFiles(classes.labels, image_paths, mask_paths, classes.ignore_index, classes.void_rgb)

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from fcn_edge.datasets.colours import ids_from_colours, require_own_colours
 from fcn_edge.errors import SourceError
-from fcn_edge.images import read_bytes, read_ids_or_colours, read_image
+from fcn_edge.images import list_images, read_bytes, read_ids_or_colours, read_image
 from fcn_edge.labels import BLACK, RGB, VOID, LabelSet
 from fcn_edge.palette_png import palette_rgb
+
+HEAD = 4096  # bytes of a PNG: its palette stands within them
 
 # Gives the (H, W) numbers in a mask file, or its (H, W, 3) BGR colours; a plain function, for other processes call it.
 MaskReader = Callable[[Path], NDArray[np.uint8]]
@@ -46,9 +48,6 @@ class Dataset(Protocol):
 
     def digest(self) -> str:
         """sha256 that changes when a picture or a mask does."""
-
-
-HEAD = 4096  # bytes of a PNG: its palette stands within them
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,14 @@ def with_void(path: Path, mask: NDArray[np.uint8], labels: LabelSet, ignore_inde
             f"in {stray.size} pixels; mend the mask, or name the class in the dataset's class list"
         )
     return mask
+
+
+def pictures_of(split: str, folder: Path) -> tuple[Path, ...]:
+    """The picture files of a split's own folder; raises SourceError where there is none."""
+    image_paths = tuple(list_images(folder))
+    if not image_paths:
+        raise SourceError(f"wanted the pictures of {split}, found none in {folder}; check the folder and the split")
+    return image_paths
 
 
 def matched_masks(image_paths: tuple[Path, ...], mask_folder: Path) -> tuple[Path, ...]:
