@@ -78,12 +78,12 @@ def train_command(
         settings = _resumed(ctx, folder, settings, identity)
         fresh = _restarted(init, settings, training.labels)
     config = TrainingConfig(**{key: settings[key] for key in TRAINING})
-    done = {"last_checkpoint": sha256_of(folder / LAST) if resume and ranks.world > 1 else None}
-    require_alike(ranks, **identity, **asdict(config), **asdict(fresh.network.config), resume=resume, **done)
+    last = sha256_of(folder / LAST) if resume and ranks.world > 1 else None
+    network = asdict(fresh.network.config)
+    require_alike(ranks, **identity, **asdict(config), **network, resume=resume, last_checkpoint=last)
     if not ranks.rank:
         require_writable(folder)
     start = {"init": fresh.provenance.get("init"), "preprocessing": asdict(fresh.preprocessing)}
-    network = asdict(fresh.network.config)
     means = {"recipe": settings["recipe"], "processes": ranks.world, **software()}
 
     def begins() -> None:

@@ -89,7 +89,7 @@ def _told_before(ranks: Ranks, code: int) -> int | None:
 
 def mark_begun(ranks: Ranks) -> None:
     """Tells the processes after a restart that the run in the folder is this launch's own."""
-    if ranks.world > 1 and not ranks.rank:
+    if ranks.world > 1:
         _store_of_all().set(BEGUN, "")
 
 
@@ -100,7 +100,7 @@ def has_begun(ranks: Ranks) -> bool:
 
 def _store(ranks: Ranks) -> Store:
     """What all processes write to and read from, apart from what those before a restart wrote."""
-    return PrefixStore(f"fcn-edge {ranks.restarts}", _store_of_all())
+    return PrefixStore(f"attempt {ranks.restarts}", _store_of_all())
 
 
 def _store_of_all() -> Store:

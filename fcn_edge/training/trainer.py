@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import pickle
-import re
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +18,12 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from fcn_edge.datasets import Dataset
-from fcn_edge.errors import DeviceError, ModelError, SourceError, UsageError, first_line
+from fcn_edge.errors import ModelError, SourceError, UsageError, first_line
 from fcn_edge.evaluation import Evaluation, evaluate
 from fcn_edge.files import require_writable, writing
 from fcn_edge.interrupt import Interrupt
 from fcn_edge.progress import say
+from fcn_edge.training.around_fit import determinism, one_line_errors, quiet_lightning
 from fcn_edge.training.batches import Share, class_pixels, class_weights, training_batches, validation_batches
 from fcn_edge.training.callbacks import (
     BEST,
@@ -51,8 +48,6 @@ from fcn_edge.training.ranks import Ranks, greatest
 from fcn_edge.training.run_report import save_run_report
 from fcn_edge.training.segmentation import Segmentation, parameter_count, quick_precision
 from fcn_edge.training.synced_norm import SyncedOnCpu
-
-LOST_WORKER = re.compile(r"DataLoader worker \(pid[^)]*\)+ [^.]*")  # as torch tells it
 
 
 def untrained(network: NetworkConfig, seed: int) -> FCN:
@@ -154,13 +149,12 @@ def _fit(
         StopBetweenSteps(interrupt, len(data[1])),
         LambdaCallback(on_train_start=lambda *_: begins()),
         KeepBest(folder, fresh),
+        *([averaged_weights(config.averaging)] if config.averaging else []),
         TimeLimit(),
         EpochFigures(),
         *([] if share.ranks.rank else [Gallery(fresh.labels), Told()]),
         KeepLast(folder),
     ]
-    if config.averaging:
-        callbacks.insert(3, averaged_weights(config.averaging))
     last, epochs_done = _resumable(folder / LAST, config)
     batches = training_batches(
         data[0],
@@ -175,12 +169,12 @@ def _fit(
     pictures = validation_batches(data[1], config.workers, share.ranks)
     try:
         with (
-            _determinism(),
-            _quiet_lightning(),
+            determinism(),
+            quiet_lightning(),
             quiet_log_thread(),
             writing(folder),
             interrupt.listening(),
-            _one_line_worker_errors(),
+            one_line_errors(),
         ):
             trainer = _trainer(config, callbacks, folder, share.ranks)
             trainer.fit(module, batches, pictures, ckpt_path=last)
@@ -256,57 +250,3 @@ def _scored_in_float32(path: Path, validation: Dataset) -> tuple[Checkpoint, Eva
     scored = replace(checkpoint, scores=evaluation.scores().to_json())
     save_checkpoint(path, scored)
     return scored, evaluation
-
-
-@contextmanager
-def _determinism() -> Iterator[None]:
-    """Takes back what Lightning tells torch of it, and makes one line of an operator that has no deterministic form."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    try:
-        yield
-    except RuntimeError as error:
-        operator, found, _ = str(error).partition(" does not have a deterministic implementation")
-        if not found:
-            raise
-        raise UsageError(
-            f"wanted only operators with a deterministic form, found {operator}, which has none here; "
-            "leave --deterministic out"
-        ) from None
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Lightning's hints are for its own users; ours are told what matters by `Told`."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-
-
-@contextmanager
-def _one_line_worker_errors() -> Iterator[None]:
-    """An error that crossed from a loader's process carries its traceback as text; its last line is the message."""
-    try:
-        yield
-    except (SourceError, ModelError) as error:
-        message = str(error).strip().splitlines()[-1]
-        raise type(error)(message.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from None
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"wanted memory of the GPU for a batch, found: {first_line(error).split('. ')[0]}; "
-            "lower --batch-size or raise --accumulate, and go on with --resume"
-        ) from None
-    except RuntimeError as error:
-        if not (found := LOST_WORKER.search(str(error))):
-            raise
-        raise DeviceError(
-            f"wanted the processes that read pictures to live, found: {found[0]}; the system may be out of memory: "
-            "lower --workers or --batch-size, and go on with --resume"
-        ) from None
